@@ -5,9 +5,9 @@
 //! here, and nothing in memory: the kernel's caches are the cache.
 
 use std::{
-    fs::File,
+    fs::{DirBuilder, File},
     io::{self, IoSliceMut},
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{DirBuilderExt as _, FileExt as _},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -124,6 +124,22 @@ const FLAGS: OFlags = OFlags::RDONLY
 /// Opens whatever is at `path` for reading. Waits for the disk, and for nothing else.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     Ok(rustix::fs::open(path, FLAGS, Mode::empty())?.into())
+}
+
+/// Makes a folder for this user only, unless it is there.
+pub(super) fn make_folder(path: &Path) -> Result<(), BlobError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(at("make the folder", path)(error)),
+    }
+}
+
+/// Puts what a folder lists on the disk: without it, a new name in it may be gone after a power cut.
+pub(super) fn sync_folder(path: &Path) -> Result<(), BlobError> {
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(at("sync the folder", path))
 }
 
 /// A buffer of [`PIECE`] bytes, of which the first `length` are used. It serves again once none of its bytes are in use.

@@ -17,7 +17,7 @@ use rustix::fs::{Advice, fadvise};
 use super::{
     BlobError,
     error::at,
-    local::{make_folder, sync_folder},
+    file::{make_folder, sync_folder},
 };
 
 /// What the names of temporary files begin with. Only such files are removed from `tmp/`.

@@ -17,10 +17,8 @@
 //! no rename replaces, is removed first, or moved aside when there is something in it.
 
 use std::{
-    fs::{DirBuilder, File},
     io::{self, Read as _},
     ops::Range,
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -32,7 +30,7 @@ use super::{
     BlobError, BlobKey, Body, Freed, Incoming, Listed,
     body::FilePart,
     error::{Found, at, in_background},
-    file::{self, OpenFile},
+    file::{self, OpenFile, make_folder, sync_folder},
 };
 
 /// How many bytes of a blob that is there are read at once.
@@ -275,21 +273,6 @@ fn is_whole(path: &Path, sha256: &Sha256Digest, size: u64) -> io::Result<bool> {
         }
     }
     Ok(Sha256Digest::from_bytes(hash.finalize().into()) == *sha256)
-}
-
-pub(super) fn make_folder(path: &Path) -> Result<(), BlobError> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(error) => Err(at("make the folder", path)(error)),
-    }
-}
-
-/// Puts what a folder lists on the disk: without it, a new name in it may be gone after a power cut.
-pub(super) fn sync_folder(path: &Path) -> Result<(), BlobError> {
-    File::open(path)
-        .and_then(|folder| folder.sync_all())
-        .map_err(at("sync the folder", path))
 }
 
 fn list(folder: &Path, first_byte: u8) -> Result<Vec<Listed>, BlobError> {

@@ -9,14 +9,13 @@ use apk::{arch::Arch, digest::Sha256Digest};
 
 use super::{
     Act, BlobFacts, BlobStanding, MetadataError, NewPackageFile, OwnerId, RecordError,
-    RepositoryId,
-    blob_facts::{self, size_in_row},
+    RepositoryId, blob_facts,
     change_times::next_change,
     given::{Answer, Given, given},
     outbox::Listeners,
     packages::{Origin, file_name},
     quotas::{Holding, usage_columns, usage_joins},
-    rows::{Row, corrupt},
+    rows::{Joined, corrupt, read_all, size_in_row},
 };
 use tarn_base::{
     clock::Timestamp,
@@ -92,21 +91,21 @@ impl<'p> Admission<'p> {
     /// By the answers to [`questions`].
     pub(super) fn of(
         publishes: &'p [Publish<'p>],
-        answers: &[Answer],
+        answers: Vec<Answer>,
     ) -> Result<Self, MetadataError> {
         let mut admission = Self::unasked(publishes);
-        let mut answers = answers.iter().map(|answer| answer.rows.as_slice());
+        let mut answers = answers.into_iter().map(|answer| answer.rows);
         let mut next = || answers.next().unwrap_or_default();
-        for row in next() {
-            admission.see_repository(row)?;
+        for seen in read_all(next())? {
+            admission.see_repository(seen)?;
         }
-        for row in next() {
-            admission.see_file(row, publishes)?;
+        for seen in read_all(next())? {
+            admission.see_file(seen, publishes)?;
         }
-        for row in next() {
-            let blob = blob_facts::facts(row)?;
-            admission.blobs.insert(blob.key.sha256, blob);
-        }
+        let blobs = read_all(next())?.into_iter();
+        admission.blobs = blobs
+            .map(|blob: BlobFacts| (blob.key.sha256, blob))
+            .collect();
         admission.listeners = Listeners::from_rows(next())?;
         Ok(admission)
     }
@@ -133,29 +132,34 @@ impl<'p> Admission<'p> {
     }
 
     /// Takes in what a row of [`repositories`] says.
-    fn see_repository(&mut self, row: &Row) -> Result<(), MetadataError> {
-        let repository = at(&mut self.repositories, row)?;
-        self.owners
-            .insert(repository.owner, Holding::from_row(row)?);
-        repository.keys_changed_at = row.value("keys_changed_at")?;
-        if let Some(id) = row.value::<Option<i64>>("repository_id")? {
-            repository.id = Some(RepositoryId::from_row(id));
-            repository.generation = row.value("generation")?;
-            repository.last_sequence = row.value("last_sequence")?;
-            repository.changed_at = row.value("changed_at")?;
+    fn see_repository(
+        &mut self,
+        (number, keys_changed_at, holding, Joined(known), Joined(head)): SeenRepository,
+    ) -> Result<(), MetadataError> {
+        let repository = at(&mut self.repositories, number)?;
+        self.owners.insert(repository.owner, holding);
+        repository.keys_changed_at = keys_changed_at;
+        if let Some((id, generation, last_sequence, changed_at)) = known {
+            repository.id = Some(id);
+            repository.generation = generation;
+            repository.last_sequence = last_sequence;
+            repository.changed_at = changed_at;
         }
-        if let Some(arch) = row.value::<Option<&str>>("arch")? {
-            repository.has_record(arch, row.value("index_bytes")?);
+        if let Some((arch, index_bytes)) = head {
+            repository.has_record(&arch, index_bytes);
         }
         Ok(())
     }
 
     /// Takes in what a row of [`files`] says.
-    fn see_file(&mut self, row: &Row, publishes: &[Publish<'_>]) -> Result<(), MetadataError> {
+    fn see_file(
+        &mut self,
+        (number, has_account, there): SeenFile,
+        publishes: &[Publish<'_>],
+    ) -> Result<(), MetadataError> {
         let seen = publishes.iter().zip(&mut self.packages);
-        let (publish, (repository, has_account)) = at(seen, row)?;
-        *has_account = row.value("has_account")?;
-        let there: Option<&str> = row.value("architectures")?;
+        let (publish, (repository, of_account)) = at(seen, number)?;
+        *of_account = has_account;
         let Some(repository) = self.repositories.get_mut(*repository) else {
             return Ok(());
         };
@@ -295,11 +299,23 @@ impl<'p> Repository<'p> {
 }
 
 /// The item that a row is about, by its number.
-fn at<T>(items: impl IntoIterator<Item = T>, row: &Row) -> Result<T, MetadataError> {
-    let item = usize::try_from(row.value::<i64>("number")?).ok();
+fn at<T>(items: impl IntoIterator<Item = T>, number: i64) -> Result<T, MetadataError> {
+    let item = usize::try_from(number).ok();
     item.and_then(|number| items.into_iter().nth(number))
         .ok_or(MetadataError::Missing("row that was asked for"))
 }
+
+/// A row of [`repositories`]: its number, when the keys changed, what the owner has, the repository and one of its heads.
+type SeenRepository = (
+    i64,
+    Timestamp,
+    Holding,
+    Joined<(RepositoryId, i64, i64, Timestamp)>,
+    Joined<(String, u64)>,
+);
+
+/// A row of [`files`]: its number, whether the account is there, and the architectures.
+type SeenFile = (i64, bool, Option<String>);
 
 /// A row for each head of each repository, or one without: none only where the owner is gone.
 fn repositories(repositories: &[Repository<'_>]) -> Given {
@@ -312,12 +328,11 @@ fn repositories(repositories: &[Repository<'_>]) -> Given {
             name: repository.name.as_str(),
         },
         concat!(
-            "SELECT given.number AS number, repositories.id AS repository_id, repositories.generation AS generation, \
-             repositories.last_sequence AS last_sequence, repositories.changed_at AS changed_at, \
-             COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys WHERE signing_keys.owner_id = owners.id), 0) \
-             AS keys_changed_at, index_heads.arch AS arch, index_heads.bytes AS index_bytes, ",
+            "SELECT given.number, COALESCE((SELECT MAX(signing_keys.changed_at) FROM signing_keys \
+             WHERE signing_keys.owner_id = owners.id), 0) AS keys_changed_at, ",
             usage_columns!(),
-            " FROM given JOIN owners ON owners.id = given.owner_id ",
+            ", repositories.id, repositories.generation, repositories.last_sequence, repositories.changed_at, \
+             index_heads.arch, index_heads.bytes FROM given JOIN owners ON owners.id = given.owner_id ",
             usage_joins!(),
             " LEFT JOIN repositories ON repositories.owner_id = given.owner_id AND repositories.branch = given.branch \
              AND repositories.name = given.name LEFT JOIN index_heads ON index_heads.repository_id = repositories.id"
@@ -338,10 +353,10 @@ fn files(publishes: &[Publish<'_>]) -> Given {
             file_name: file_name(&new.name, &new.version),
             account_id: act.by.account_id(),
         },
-        "SELECT given.number AS number, (SELECT STRING_AGG(package_files.arch, ' ') FROM package_files \
+        "SELECT given.number, given.account_id IS NULL OR accounts.id IS NOT NULL AS has_account, \
+         (SELECT STRING_AGG(package_files.arch, ' ') FROM package_files \
          WHERE package_files.repository_id = repositories.id AND package_files.file_name = given.file_name \
-         AND package_files.removed_at IS NULL) AS architectures, given.account_id IS NULL OR accounts.id IS NOT NULL AS has_account \
-         FROM given LEFT JOIN owners AS accounts ON accounts.id = given.account_id LEFT JOIN repositories ON repositories.owner_id = given.owner_id \
+         AND package_files.removed_at IS NULL) AS architectures FROM given LEFT JOIN owners AS accounts ON accounts.id = given.account_id LEFT JOIN repositories ON repositories.owner_id = given.owner_id \
          AND repositories.branch = given.branch AND repositories.name = given.repository"
     )
 }

@@ -59,7 +59,7 @@ pub struct Act<'a> {
 }
 
 /// What is written down of a change beside its [`Act`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Done<'a> {
     /// What was done: a noun and a verb, `package.publish`.
     pub(super) action: &'static str,
@@ -96,6 +96,16 @@ impl Transaction {
         done: Done<'_>,
     ) -> Result<(), MetadataError> {
         self.given(notes(&[(*act, done)])).await.map(drop)
+    }
+
+    /// Writes down what this transaction does, and makes it last.
+    pub(super) async fn commit_noting(
+        mut self,
+        act: &Act<'_>,
+        done: Done<'_>,
+    ) -> Result<(), MetadataError> {
+        self.note(act, done).await?;
+        self.commit().await
     }
 }
 
@@ -178,6 +188,3 @@ impl Metadata {
         transaction.commit().await
     }
 }
-
-#[cfg(test)]
-mod tests;

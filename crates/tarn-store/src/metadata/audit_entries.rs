@@ -1,10 +1,8 @@
 //! Reading the audit log, and the one way in which it gets shorter.
 
 use super::{
-    Act, AuditResult, Metadata, MetadataError, OwnerId, Through,
-    audit::Done,
-    engine::sql,
-    rows::{FromRow, row},
+    Act, AuditResult, Metadata, MetadataError, OwnerId, Through, audit::Done, engine::sql,
+    rows::row,
 };
 use tarn_base::clock::Timestamp;
 
@@ -177,8 +175,7 @@ impl Metadata {
             from,
             format!("{}{}", filter.action.as_deref().unwrap_or(""), char::MAX)
         );
-        let rows = self.engine.list(statement).await?;
-        rows.iter().map(AuditEntry::from_row).collect()
+        self.engine.list(statement).await
     }
 
     /// The first entry that may fit, and the one after the last. None where no entry is from that time.
@@ -194,28 +191,18 @@ impl Metadata {
             return Ok(Some((0, before)));
         }
         let id = async |statement| {
-            let rows = self.engine.list(statement).await?;
-            rows.first().map_or(Ok(None), |row| row.value("id"))
+            let ids: Vec<Option<i64>> = self.engine.list(statement).await?;
+            Ok::<_, MetadataError>(ids.into_iter().next().flatten())
         };
+        let first = |since| sql!("SELECT MIN(id) AS id FROM audit_log WHERE at >= $1", since);
+        let last = |until| sql!("SELECT MAX(id) AS id FROM audit_log WHERE at < $1", until);
         let from = match filter.since {
             None => Some(0),
-            Some(since) => {
-                id(sql!(
-                    "SELECT MIN(id) AS id FROM audit_log WHERE at >= $1",
-                    since
-                ))
-                .await?
-            }
+            Some(since) => id(first(since)).await?,
         };
-        let to: Option<i64> = match filter.until {
+        let to = match filter.until {
             None => Some(i64::MAX - 1),
-            Some(until) => {
-                id(sql!(
-                    "SELECT MAX(id) AS id FROM audit_log WHERE at < $1",
-                    until
-                ))
-                .await?
-            }
+            Some(until) => id(last(until)).await?,
         };
         Ok(from.zip(to).map(|(from, to)| (from, to + 1)))
     }
@@ -240,12 +227,10 @@ impl Metadata {
         }
         let done = Done {
             action: "audit.delete",
-            owner: None,
-            target: "",
             detail: Some(&format!("the oldest {gone} entries")),
+            ..Done::default()
         };
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(gone)
     }
 }
@@ -253,64 +238,44 @@ impl Metadata {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::Database;
+    use crate::metadata::engine::tests::plan;
 
     #[tokio::test]
     async fn every_filter_is_answered_by_an_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::Sqlite(folder.path().join("tarn.db"));
-        let metadata = Metadata::open(&database).await.unwrap();
-        let all = AuditFilter::default;
+        let by = |set: &dyn Fn(&mut AuditFilter)| {
+            let mut filter = AuditFilter::default();
+            set(&mut filter);
+            filter
+        };
         let (id, name) = (Named::Id(OwnerId::from_row(1)), Named::Name("gone".into()));
         for (filter, index) in [
-            (all(), "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+            (by(&|_| {}), "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
             (
-                AuditFilter {
-                    owner: Some(id.clone()),
-                    ..all()
-                },
+                by(&|all| all.owner = Some(id.clone())),
                 "audit_log_owner (owner_id=? AND id>? AND id<?)",
             ),
             (
-                AuditFilter {
-                    account: Some(id),
-                    ..all()
-                },
+                by(&|all| all.account = Some(id.clone())),
                 "audit_log_account (account_id=? AND id>? AND id<?)",
             ),
             (
-                AuditFilter {
-                    owner: Some(name.clone()),
-                    ..all()
-                },
+                by(&|all| all.owner = Some(name.clone())),
                 "audit_log_owner_name (<expr>=? AND id>? AND id<?)",
             ),
             (
-                AuditFilter {
-                    account: Some(name),
-                    ..all()
-                },
+                by(&|all| all.account = Some(name.clone())),
                 "audit_log_account_name (<expr>=? AND id>? AND id<?)",
             ),
             (
-                AuditFilter {
-                    address: Some("192.0.2.1".into()),
-                    ..all()
-                },
+                by(&|all| all.address = Some("192.0.2.1".into())),
                 "audit_log_address (address=? AND id>? AND id<?)",
             ),
             (
-                AuditFilter {
-                    result: Some(AuditResult::Refused),
-                    ..all()
-                },
+                by(&|all| all.result = Some(AuditResult::Refused)),
                 "audit_log_refused (id>? AND id<?)",
             ),
             (
-                AuditFilter {
-                    action: Some("token.".into()),
-                    ..all()
-                },
+                by(&|all| all.action = Some("token.".into())),
                 "audit_log_action (action>? AND action<?)",
             ),
         ] {
@@ -331,11 +296,7 @@ mod tests {
                 1_i64,
                 ""
             );
-            let plan = metadata.engine.rows(statement).await.unwrap();
-            let steps: Vec<&str> = plan
-                .iter()
-                .map(|row| row.value("detail").unwrap())
-                .collect();
+            let steps = plan(statement).await;
             let [search, ..] = steps.as_slice() else {
                 unreachable!("{filter:?}")
             };

@@ -35,10 +35,9 @@ use apk::digest::Sha256Digest;
 
 use super::{
     Metadata, MetadataError,
-    admission::Admitted,
     engine::sql,
     given::{Given, given},
-    rows::Row,
+    rows::{Columns, FromRow, corrupt, select, size_in_row},
 };
 use crate::blobs::BlobKey;
 use tarn_base::clock::Timestamp;
@@ -112,34 +111,42 @@ impl NewBlob {
     }
 }
 
-/// The question for what is known of the bytes that new files have: rows for [`facts`].
+/// The columns of [`BlobFacts`].
+macro_rules! blob_columns {
+    () => {
+        "blobs.sha256, blobs.place, blobs.size, blobs.state, blobs.stray_since"
+    };
+}
+
+/// The question for what is known of the bytes that new files have.
 pub(super) fn known<'b>(blobs: impl Iterator<Item = &'b NewBlob>) -> Given {
     let digests: BTreeSet<Sha256Digest> = blobs.map(|blob| blob.sha256).collect();
     given!(
         digests,
         |sha256| { sha256: sha256.as_bytes() },
-        "SELECT blobs.sha256 AS sha256, blobs.size AS size, blobs.place AS place, blobs.state AS state, \
-         blobs.stray_since AS stray_since FROM given JOIN blobs ON blobs.sha256 = given.sha256"
+        concat!(
+            "SELECT ",
+            blob_columns!(),
+            " FROM given JOIN blobs ON blobs.sha256 = given.sha256"
+        )
     )
 }
 
-/// Puts the bytes of files among those in use, in the transaction that records them. All are in a place that they may be put to
+/// Puts the bytes of files, each with their size and when it is recorded, among those in use, in the transaction that records them. All are in a place that they may be put to
 /// ([`BlobFacts::may_be_put_to`]), and the same bytes are in the same one.
-pub(super) fn kept(files: &[&Admitted<'_>]) -> Given {
-    let mut blobs: BTreeMap<Sha256Digest, (&Admitted<'_>, Timestamp)> = BTreeMap::new();
-    for file in files {
-        let blob = blobs
-            .entry(file.publish.new.blob.sha256)
-            .or_insert((file, file.publish.act.at));
-        blob.0 = file;
+pub(super) fn kept(files: impl Iterator<Item = (NewBlob, i64, Timestamp)>) -> Given {
+    let mut blobs: BTreeMap<Sha256Digest, (u32, i64, Timestamp)> = BTreeMap::new();
+    for (blob, size, at) in files {
+        let first_at = blobs.get(&blob.sha256).map_or(at, |(_, _, first)| *first);
+        blobs.insert(blob.sha256, (blob.place, size, first_at));
     }
     given!(
         blobs,
-        |(sha256, (file, first_at))| {
+        |(sha256, (place, size, first_at))| {
             sha256: sha256.as_bytes(),
-            size: file.size,
+            size: size,
             created_at: first_at,
-            place: i64::from(file.publish.new.blob.place),
+            place: place,
         },
         "INSERT INTO blobs (sha256, size, created_at, place, state) \
          SELECT sha256, size, created_at, place, 'live' FROM given WHERE TRUE ON CONFLICT (sha256) DO UPDATE SET \
@@ -153,12 +160,10 @@ impl Metadata {
     pub async fn blob(&self, sha256: &Sha256Digest) -> Result<Option<BlobFacts>, MetadataError> {
         self.engine
             .look_up(sql!(
-                "SELECT sha256, size, place, state, stray_since FROM blobs WHERE sha256 = $1",
+                select!(blob_columns, "FROM blobs WHERE sha256 = $1"),
                 sha256.as_bytes()
             ))
-            .await?
-            .map(|row| facts(&row))
-            .transpose()
+            .await
     }
 
     /// The blobs whose digest begins with that byte. All 256 together are all that the database knows; one at a time they
@@ -167,15 +172,15 @@ impl Metadata {
         let end = first_byte.checked_add(1);
         self.engine
             .rows(sql!(
-                "SELECT sha256, size, place, state, stray_since FROM blobs WHERE sha256 >= $1 AND ($3 OR sha256 < $2)",
+                select!(
+                    blob_columns,
+                    "FROM blobs WHERE sha256 >= $1 AND ($3 OR sha256 < $2)"
+                ),
                 &[first_byte][..],
                 &[end.unwrap_or_default()][..],
                 end.is_none()
             ))
-            .await?
-            .iter()
-            .map(facts)
-            .collect()
+            .await
     }
 
     /// The first unneeded blobs behind `after`, at most `most`, in the order of their digests.
@@ -191,10 +196,7 @@ impl Metadata {
                 after,
                 most
             ))
-            .await?
-            .iter()
-            .map(key)
-            .collect()
+            .await
     }
 
     /// Notes a blob that was found in the store and never recorded. `false` when the database knows these bytes by now, in this
@@ -261,12 +263,10 @@ impl Metadata {
     /// When this database was made, by the clock of the machine and not by the registry's: to be compared with the
     /// times of files.
     pub async fn made_at(&self) -> Result<SystemTime, MetadataError> {
-        let row = self
-            .engine
-            .row(sql!("SELECT MAX(made_at) AS made_at FROM origin"))
-            .await?
-            .ok_or(MetadataError::Missing("origin"))?;
-        Ok(row.value::<Timestamp>("made_at")?.to_system_time())
+        let made_at = sql!("SELECT MAX(made_at) AS made_at FROM origin");
+        let made_at: Option<Timestamp> = self.engine.row(made_at).await?;
+        let made_at = made_at.ok_or(MetadataError::Missing("origin"))?;
+        Ok(made_at.to_system_time())
     }
 
     /// The identifier of this database, the same in every copy of it: `new`, if it has none yet.
@@ -277,44 +277,34 @@ impl Metadata {
                 new
             ))
             .await?;
-        self.engine
-            .row(sql!("SELECT identifier FROM origin"))
-            .await?
-            .ok_or(MetadataError::Missing("origin"))?
-            .value("identifier")
+        let identifier = self.engine.row(sql!("SELECT identifier FROM origin"));
+        identifier.await?.ok_or(MetadataError::Missing("origin"))
     }
 }
 
-/// What a row of `blobs` says.
-pub(super) fn facts(row: &Row) -> Result<BlobFacts, MetadataError> {
-    Ok(BlobFacts {
-        key: key(row)?,
-        size: row.value("size")?,
-        standing: match row.value::<&str>("state")? {
-            "live" => BlobStanding::Live,
-            "unneeded" => BlobStanding::Unneeded,
-            "stray" => BlobStanding::Stray(row.value("stray_since")?),
-            "dead" => BlobStanding::Dead,
-            other => {
-                return Err(MetadataError::Corrupt {
-                    what: "state of a blob",
-                    value: other.to_owned(),
-                });
-            }
-        },
-    })
+impl FromRow for BlobFacts {
+    const COLUMNS: usize = BlobKey::COLUMNS + 3;
+
+    fn take(left: &mut Columns) -> Result<Self, MetadataError> {
+        Ok(Self {
+            key: FromRow::take(left)?,
+            size: FromRow::take(left)?,
+            standing: match (String::take(left)?.as_str(), FromRow::take(left)?) {
+                ("live", _) => BlobStanding::Live,
+                ("unneeded", _) => BlobStanding::Unneeded,
+                ("stray", Some(since)) => BlobStanding::Stray(since),
+                ("dead", _) => BlobStanding::Dead,
+                (other, _) => return Err(corrupt("state of a blob", other)),
+            },
+        })
+    }
 }
 
-fn key(row: &Row) -> Result<BlobKey, MetadataError> {
-    Ok(BlobKey {
-        sha256: row.value("sha256")?,
-        place: row.value("place")?,
-    })
-}
+impl FromRow for BlobKey {
+    const COLUMNS: usize = 2;
 
-pub(super) fn size_in_row(size: u64) -> Result<i64, MetadataError> {
-    i64::try_from(size).map_err(|_| MetadataError::Corrupt {
-        what: "size",
-        value: size.to_string(),
-    })
+    fn take(left: &mut Columns) -> Result<Self, MetadataError> {
+        let (sha256, place) = FromRow::take(left)?;
+        Ok(Self { sha256, place })
+    }
 }

@@ -5,7 +5,7 @@
 use super::{
     Metadata, MetadataError,
     engine::sql,
-    rows::{read, row, select},
+    rows::{row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -60,7 +60,6 @@ impl Metadata {
                 of.names
             ))
             .await
-            .and_then(read)
     }
 
     /// Keeps a certificate in the place of the one before, and forgets the orders that failed.
@@ -108,7 +107,6 @@ impl Metadata {
                 of.names
             ))
             .await
-            .and_then(read)
     }
 
     /// Counts one more order that failed. Gives how many there are.
@@ -118,18 +116,15 @@ impl Metadata {
         at: Timestamp,
     ) -> Result<u32, MetadataError> {
         let mut transaction = self.engine.write().await?;
-        let row = transaction
-            .row(sql!(
-                "INSERT INTO failed_orders (directory, names, failures, failed_at) VALUES ($1, $2, 1, $3) \
+        let count = sql!(
+            "INSERT INTO failed_orders (directory, names, failures, failed_at) VALUES ($1, $2, 1, $3) \
                  ON CONFLICT (directory, names) DO UPDATE \
                  SET failures = failed_orders.failures + 1, failed_at = excluded.failed_at RETURNING failures",
-                of.directory,
-                of.names,
-                at
-            ))
-            .await?
-            .ok_or(MetadataError::Missing("count of failed orders"))?;
-        let count = row.value("failures")?;
+            of.directory,
+            of.names,
+            at
+        );
+        let count = transaction.one("count of failed orders", count).await?;
         transaction.commit().await?;
         Ok(count)
     }
@@ -140,18 +135,15 @@ impl Metadata {
         of: CertificateOf<'_>,
         failed: FailedOrders,
     ) -> Result<(), MetadataError> {
-        let mut transaction = self.engine.write().await?;
-        transaction
-            .run(sql!(
-                "INSERT INTO failed_orders (directory, names, failures, failed_at) VALUES ($1, $2, $3, $4) \
-                 ON CONFLICT (directory, names) DO UPDATE SET failures = excluded.failures, failed_at = excluded.failed_at",
-                of.directory,
-                of.names,
-                failed.count,
-                failed.at
-            ))
-            .await?;
-        transaction.commit().await
+        let statement = sql!(
+            "INSERT INTO failed_orders (directory, names, failures, failed_at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (directory, names) DO UPDATE SET failures = excluded.failures, failed_at = excluded.failed_at",
+            of.directory,
+            of.names,
+            failed.count,
+            failed.at
+        );
+        self.engine.run(statement).await.map(drop)
     }
 
     /// The sealed credentials of the account that was made with that address.
@@ -160,15 +152,12 @@ impl Metadata {
         directory: &str,
         email: &str,
     ) -> Result<Option<Vec<u8>>, MetadataError> {
-        let row = self
-            .engine
-            .row(sql!(
-                "SELECT credentials FROM acme_accounts WHERE directory = $1 AND email = $2",
-                directory,
-                email
-            ))
-            .await?;
-        row.map(|row| row.value("credentials")).transpose()
+        let statement = sql!(
+            "SELECT credentials FROM acme_accounts WHERE directory = $1 AND email = $2",
+            directory,
+            email
+        );
+        self.engine.row(statement).await
     }
 
     /// Keeps the sealed credentials of an account.
@@ -248,14 +237,11 @@ impl Metadata {
         name: &str,
         now: Timestamp,
     ) -> Result<Option<[u8; 32]>, MetadataError> {
-        let row = self
-            .engine
-            .look_up(sql!(
-                "SELECT digest FROM acme_challenges WHERE name = $1 AND ends_at > $2",
-                name,
-                now
-            ))
-            .await?;
-        row.map(|row| row.value("digest")).transpose()
+        let statement = sql!(
+            "SELECT digest FROM acme_challenges WHERE name = $1 AND ends_at > $2",
+            name,
+            now
+        );
+        self.engine.look_up(statement).await
     }
 }

@@ -281,7 +281,7 @@ async fn together(
     let before = watch.version_at(transaction.snapshot());
     // By the clock of now: the wait for other processes is over.
     let publishes: Vec<_> = batch.iter().map(Waiting::publish).collect();
-    let outcome = record_all(transaction, &publishes, &answers).await?;
+    let outcome = record_all(transaction, &publishes, answers).await?;
     if let Some(Committed { snapshot }) = outcome.committed {
         let after = watch.version_at(snapshot.as_deref());
         recording.memory.published(before, after);

@@ -10,11 +10,16 @@
 
 use std::time::Instant;
 
-use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version};
+use apk::{
+    arch::Arch,
+    digest::{PackageHash, Sha256Digest},
+    name::PackageName,
+    version::Version,
+};
 
 use super::{
-    Act, Metadata, MetadataError, NewBlob, NewPackageFile, OwnerId, PackageFileId, Page, Quota,
-    RecordError, RepositoryId, StoredFacts, Window,
+    Act, Metadata, MetadataError, NewBlob, NewPackageFile, OwnerId, PackageFileId, PackageFormat,
+    Page, Quota, RecordError, RepositoryId, StoredFacts, StoredSigners, Window,
     admission::Publish,
     batches::{Batch, STEP},
     change_times::after_the_wait,
@@ -22,7 +27,7 @@ use super::{
     packages::{Origin, Past},
     publishing::record,
     removals::unneeded_without,
-    rows::{Row, read, row},
+    rows::{row, select},
 };
 use crate::blobs::BlobKey;
 use tarn_base::{
@@ -57,6 +62,27 @@ row! {
     }
 }
 
+row! {
+    /// A file that was recorded before, as it is to be recorded once more.
+    struct RecordedBefore as recorded_columns {
+        pub branch: Branch = repositories.branch,
+        pub repository: RepositoryName = repositories.name,
+        pub arch: Arch = package_files.arch,
+        pub name: PackageName = package_files.name,
+        pub version: Version = package_files.version,
+        pub sha256: Sha256Digest = package_files.sha256,
+        pub size: u64 = package_files.size,
+        pub place: u32 = blobs.place,
+        pub format: PackageFormat = package_files.format,
+        pub identity: PackageHash = package_files.identity,
+        pub facts: StoredFacts = package_files.facts,
+        pub signers: StoredSigners = package_files.signers,
+        pub index_bytes: u64 = package_files.index_bytes,
+        pub uploader: Option<OwnerId> = package_files.uploader_id,
+        pub downloads: u64 = package_files.downloads,
+    }
+}
+
 /// Which deleted file is meant.
 #[derive(Debug, Clone, Copy)]
 pub enum Deleted<'a> {
@@ -82,6 +108,7 @@ impl Deleted<'_> {
     }
 }
 
+row! {
 /// What deleted files keep on the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Waiting {
@@ -89,6 +116,7 @@ pub struct Waiting {
     pub blobs: u64,
     /// How many bytes those are.
     pub bytes: u64,
+}
 }
 
 /// The columns of [`DeletedFile`].
@@ -178,13 +206,13 @@ impl Metadata {
                 file_name
             ),
         };
-        self.engine.row(statement).await.and_then(read)
+        self.engine.row(statement).await
     }
 
     /// What the deleted files of an owner keep on the disk that none of the owner's other files needs. What other owners have is
     /// not looked at: it would say whether another owner has certain bytes.
     pub async fn waiting_to_be_freed(&self, owner: OwnerId) -> Result<Waiting, MetadataError> {
-        let rows = self
+        let waiting = self
             .engine
             .list(sql!(
                 "SELECT COUNT(*) AS blobs, CAST(COALESCE(SUM(size), 0) AS BIGINT) AS bytes FROM \
@@ -196,11 +224,8 @@ impl Metadata {
                 owner
             ))
             .await?;
-        let row = rows.first().ok_or(MetadataError::Missing("count"))?;
-        Ok(Waiting {
-            blobs: row.value("blobs")?,
-            bytes: row.value("bytes")?,
-        })
+        let waiting = waiting.into_iter().next();
+        waiting.ok_or(MetadataError::Missing("count"))
     }
 
     /// Records a deleted file of an owner once more, as a new one with the same uploader, in the next generation of its
@@ -224,37 +249,54 @@ impl Metadata {
             by: act.by,
             at: after_the_wait(act.at, since),
         };
-        let row = transaction
+        let kept: Option<RecordedBefore> = transaction
             .row(sql!(
-                "SELECT repositories.branch AS branch, repositories.name AS repository, package_files.arch AS arch, \
-                 package_files.name AS name, package_files.version AS version, package_files.sha256 AS sha256, \
-                 package_files.size AS size, package_files.format AS format, package_files.identity AS identity, \
-                 package_files.index_bytes AS index_bytes, package_files.signers AS signers, \
-                 package_files.facts AS facts, package_files.uploader_id AS uploader_id, \
-                 package_files.downloads AS downloads, \
-                 blobs.place AS place FROM package_files \
-                 JOIN repositories ON repositories.id = package_files.repository_id \
-                 JOIN blobs ON blobs.sha256 = package_files.sha256 \
-                 WHERE package_files.id = $2 AND repositories.owner_id = $1 AND package_files.removed_at IS NOT NULL",
+                select!(
+                    recorded_columns,
+                    "FROM package_files \
+                     JOIN repositories ON repositories.id = package_files.repository_id \
+                     JOIN blobs ON blobs.sha256 = package_files.sha256 \
+                     WHERE package_files.id = $2 AND repositories.owner_id = $1 AND package_files.removed_at IS NOT NULL"
+                ),
                 owner,
                 file
             ))
             .await?;
-        let Some(row) = row else {
+        let Some(kept) = kept else {
             return Ok(false);
         };
         let origin = Origin {
             action: "package.restore",
-            uploader: row.value("uploader_id")?,
+            uploader: kept.uploader,
+        };
+        // Its date is that of now: with the old one, the rule of expiry that deleted it would do so again.
+        let past = Past {
+            created_at: act.at,
+            creator: kept.uploader,
+            downloads: kept.downloads,
         };
         let new = NewPackageFile {
-            // Its date is that of now: with the old one, the rule of expiry that deleted it would do so again.
-            past: Some(Past {
-                created_at: act.at,
-                creator: origin.uploader,
-                downloads: row.value("downloads")?,
-            }),
-            ..recorded_before(&row, owner, default_quota, max_index)?
+            owner,
+            branch: kept.branch,
+            repository: kept.repository,
+            arch: kept.arch,
+            name: kept.name,
+            version: kept.version,
+            blob: NewBlob {
+                sha256: kept.sha256,
+                size: kept.size,
+                place: kept.place,
+            },
+            format: kept.format,
+            identity: kept.identity,
+            // What other hands put there has none.
+            description: kept.facts.description().unwrap_or_default(),
+            facts: kept.facts,
+            signers: kept.signers,
+            index_bytes: kept.index_bytes,
+            default_quota,
+            max_index,
+            past: Some(past),
         };
         let again = Publish {
             new: &new,
@@ -276,25 +318,26 @@ impl Metadata {
             "SELECT 1 AS one FROM package_files WHERE deleted_at <= $1 LIMIT 1",
             end
         );
-        if self.engine.row(oldest).await?.is_none() {
+        if !self.engine.any(oldest).await? {
             return Ok(0);
         }
         self.on_a_thread(async move |metadata: Self| {
             let mut transaction = metadata.engine.write_here().await?;
             let mut batch = Batch::begin();
             while batch.has_room() {
-                let gone = transaction
+                let gone: Vec<(Sha256Digest, InIndex)> = transaction
                     .rows(sql!(
                         "DELETE FROM package_files WHERE id IN (SELECT id FROM package_files WHERE deleted_at <= $1 \
-                         ORDER BY deleted_at LIMIT $2) RETURNING repository_id, arch, format, removed_at, sha256",
+                         ORDER BY deleted_at LIMIT $2) RETURNING sha256, repository_id, arch, format, removed_at",
                         end,
                         STEP
                     ))
                     .await?;
-                cut_history(&mut transaction, &gone).await?;
-                unneeded_without(&mut transaction, &gone).await?;
-                batch.add(gone.len() as u64);
-                if gone.len() < STEP as usize {
+                let (blobs, files): (Vec<_>, Vec<_>) = gone.into_iter().unzip();
+                cut_history(&mut transaction, &files).await?;
+                unneeded_without(&mut transaction, &blobs).await?;
+                batch.add(blobs.len() as u64);
+                if blobs.len() < STEP as usize {
                     break;
                 }
             }
@@ -310,7 +353,7 @@ impl Metadata {
             "SELECT 1 AS one FROM package_files WHERE deleted_at > $1 LIMIT 1",
             now
         );
-        if self.engine.row(ahead).await?.is_none() {
+        if !self.engine.any(ahead).await? {
             return Ok(0);
         }
         self.engine
@@ -324,55 +367,24 @@ impl Metadata {
     }
 }
 
+/// Where a file was: the repository, the architecture, the format, and the generation that has it no more.
+type InIndex = (RepositoryId, String, PackageFormat, i64);
+
 /// Moves the beginning of what is known of indexes behind the files whose rows were just deleted.
-async fn cut_history(transaction: &mut Transaction, gone: &[Row]) -> Result<(), MetadataError> {
-    for row in gone {
-        let repository: RepositoryId = row.value("repository_id")?;
+async fn cut_history(transaction: &mut Transaction, gone: &[InIndex]) -> Result<(), MetadataError> {
+    for (repository, arch, format, removed_at) in gone {
         transaction
             .run(sql!(
                 "UPDATE index_heads SET history_from = $3 WHERE repository_id = $1 AND arch = $2 AND format = $4 \
                  AND history_from < $3",
-                repository,
-                row.value::<&str>("arch")?,
-                row.value::<i64>("removed_at")?,
-                row.value::<&str>("format")?
+                *repository,
+                arch.as_str(),
+                *removed_at,
+                *format
             ))
             .await?;
     }
     Ok(())
-}
-
-/// What is to be recorded of a file that was recorded before.
-fn recorded_before(
-    row: &Row,
-    owner: OwnerId,
-    default_quota: Quota,
-    max_index: u64,
-) -> Result<NewPackageFile, MetadataError> {
-    let facts: StoredFacts = row.value("facts")?;
-    Ok(NewPackageFile {
-        owner,
-        branch: row.value("branch")?,
-        repository: row.value("repository")?,
-        arch: row.value("arch")?,
-        name: row.value("name")?,
-        version: row.value("version")?,
-        blob: NewBlob {
-            sha256: row.value("sha256")?,
-            size: row.value("size")?,
-            place: row.value("place")?,
-        },
-        format: row.value("format")?,
-        identity: row.value("identity")?,
-        // What other hands put there has none.
-        description: facts.description().unwrap_or_default(),
-        facts,
-        signers: row.value("signers")?,
-        index_bytes: row.value("index_bytes")?,
-        default_quota,
-        max_index,
-        past: None,
-    })
 }
 
 impl DeletedFile {

@@ -9,14 +9,11 @@ use super::{
     WebhookId, Window,
     engine::{Transaction, sql},
     event_facts::EventFacts,
-    outbox::{Message, insert},
-    rows::{FromRow, row, select},
+    outbox::{Message, cut_log, insert},
+    rows::{row, select},
     webhooks::{WebhookRow, note, webhook_columns},
 };
 use tarn_base::clock::Timestamp;
-
-/// How many finished messages of one webhook are kept.
-const KEPT_IN_LOG: i64 = 100;
 
 /// A message that was taken to be sent.
 #[derive(Debug, Clone)]
@@ -95,23 +92,6 @@ async fn insert_one(
         .ok_or(MetadataError::Missing("delivery"))
 }
 
-/// Drops the oldest finished messages to a webhook, as far as they are more than are kept.
-pub(super) async fn cut_log(
-    transaction: &mut Transaction,
-    webhook: WebhookId,
-) -> Result<(), MetadataError> {
-    transaction
-        .run(sql!(
-            "DELETE FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' AND id <= \
-             (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' \
-             ORDER BY id DESC LIMIT 1 OFFSET $2)",
-            webhook,
-            KEPT_IN_LOG
-        ))
-        .await?;
-    Ok(())
-}
-
 impl Metadata {
     /// Puts a message of its own to a webhook of `owner` into the outbox. `None` when one of the kind is there already.
     ///
@@ -126,16 +106,13 @@ impl Metadata {
         act: &Act<'_>,
     ) -> Result<Option<DeliveryId>, MetadataError> {
         let mut transaction = self.engine.write().await?;
-        let found = transaction
-            .row(sql!(
-                "SELECT EXISTS (SELECT 1 FROM webhook_deliveries WHERE webhook_id = $1 AND state = 'pending' \
+        let is_pending = sql!(
+            "SELECT EXISTS (SELECT 1 FROM webhook_deliveries WHERE webhook_id = $1 AND state = 'pending' \
                  AND event = 'ping') AS pending FROM webhooks WHERE id = $1 AND owner_id = $2 AND active",
-                webhook,
-                owner
-            ))
-            .await?
-            .ok_or(MetadataError::Missing("webhook"))?;
-        if found.value::<bool>("pending")? {
+            webhook,
+            owner
+        );
+        if transaction.one("webhook", is_pending).await? {
             return Ok(None);
         }
         let message = Message {
@@ -170,34 +147,31 @@ impl Metadata {
         act: &Act<'_>,
     ) -> Result<Redelivered, MetadataError> {
         let mut transaction = self.engine.write().await?;
-        let row = transaction
-            .row(sql!(
-                "SELECT webhook_deliveries.webhook_id AS webhook_id, webhook_deliveries.event AS event, \
-                 webhook_deliveries.facts AS facts, webhooks.active AS active, \
-                 webhook_deliveries.state AS state FROM webhook_deliveries \
+        let sent = sql!(
+            "SELECT webhook_deliveries.webhook_id, webhooks.active, \
+                 webhook_deliveries.state, webhook_deliveries.event, webhook_deliveries.facts FROM webhook_deliveries \
                  JOIN webhooks ON webhooks.id = webhook_deliveries.webhook_id \
                  WHERE webhook_deliveries.id = $1 AND webhooks.owner_id = $2 \
                  AND (CAST($3 AS BIGINT) IS NULL OR webhooks.id = $3)",
-                delivery,
-                owner,
-                webhook
-            ))
-            .await?
-            .ok_or(MetadataError::Missing("delivery"))?;
-        let webhook: WebhookId = row.value("webhook_id")?;
-        if !row.value::<bool>("active")? {
+            delivery,
+            owner,
+            webhook
+        );
+        let ((webhook, is_active), state, (event, facts)): (
+            (WebhookId, bool),
+            DeliveryState,
+            (WebhookEvent, String),
+        ) = transaction.one("delivery", sent).await?;
+        if !is_active {
             return Ok(Redelivered::Disabled(webhook));
         }
-        let state: DeliveryState = row.value("state")?;
         if state == DeliveryState::Pending {
             return Ok(Redelivered::Pending);
         }
-        let event = row.value("event")?;
-        let facts: &str = row.value("facts")?;
         let message = Message {
             webhook,
             event,
-            facts,
+            facts: &facts,
             at: act.at,
         };
         let id = insert_one(&mut transaction, message).await?;
@@ -250,14 +224,11 @@ impl Metadata {
 
     /// When the next message is due, for any webhook. `None`: there is none.
     pub async fn next_delivery_at(&self) -> Result<Option<Timestamp>, MetadataError> {
-        let next = self
-            .engine
-            .row(sql!(
-                "SELECT next_attempt_at AS at FROM webhook_deliveries WHERE state = 'pending' \
-                 AND webhook_id IN (SELECT id FROM webhooks) ORDER BY next_attempt_at LIMIT 1"
-            ))
-            .await?;
-        next.map_or(Ok(None), |row| row.value("at"))
+        let next = sql!(
+            "SELECT next_attempt_at FROM webhook_deliveries WHERE state = 'pending' \
+             AND webhook_id IN (SELECT id FROM webhooks) ORDER BY next_attempt_at LIMIT 1"
+        );
+        self.engine.row(next).await
     }
 
     /// The webhooks that a message is due for, and whose they are, the one that waits longest first.
@@ -273,12 +244,7 @@ impl Metadata {
                  FROM webhooks) AS queues WHERE due <= $1 ORDER BY due, id",
                 now
             ))
-            .await?
-            .iter()
-            .map(|row| {
-                Ok((row.value("id")?, row.value("owner_id")?))
-            })
-            .collect()
+            .await
     }
 
     /// Takes the message to `webhook` that is due longest. Until `lease_until` no other sender takes it; after that, the one that took
@@ -290,7 +256,7 @@ impl Metadata {
         lease_until: Timestamp,
     ) -> Result<Option<TakenDelivery>, MetadataError> {
         let mut transaction = self.engine.write().await?;
-        let Some(row) = transaction
+        let taken = transaction
             .row(sql!(
                 "UPDATE webhook_deliveries SET next_attempt_at = $3, attempts = attempts + 1, last_attempt_at = $2 \
                  WHERE id = (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 AND state = 'pending' \
@@ -299,23 +265,20 @@ impl Metadata {
                 now,
                 lease_until
             ))
-            .await?
-        else {
+            .await?;
+        let Some((id, event, facts, attempt)) = taken else {
             return Ok(None);
         };
-        let hook = transaction
-            .row(sql!(
-                select!(webhook_columns, "FROM webhooks WHERE id = $1"),
-                webhook
-            ))
-            .await?
-            .ok_or(MetadataError::Missing("webhook"))?;
+        let hook = sql!(
+            select!(webhook_columns, "FROM webhooks WHERE id = $1"),
+            webhook
+        );
         let taken = TakenDelivery {
-            id: row.value("id")?,
-            webhook: WebhookRow::from_row(&hook)?,
-            event: row.value("event")?,
-            facts: row.value("facts")?,
-            attempt: row.value("attempts")?,
+            id,
+            webhook: transaction.one("webhook", hook).await?,
+            event,
+            facts,
+            attempt,
         };
         transaction.commit().await?;
         Ok(Some(taken))

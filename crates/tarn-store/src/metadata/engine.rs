@@ -15,10 +15,10 @@ use tokio::{runtime::Handle, sync::Notify, task::JoinHandle};
 
 pub(super) use self::transaction::{Failure, On, Transaction};
 use super::{
-    MetadataError,
+    MetadataError, WRITE_WAIT,
     given::{Answer, Given},
     postgres,
-    rows::Row,
+    rows::{FromRow, Row, read_all},
     sqlite,
 };
 use tarn_base::{clock::Timestamp, counter::Counter};
@@ -28,80 +28,45 @@ use tarn_base::{clock::Timestamp, counter::Counter};
 pub(super) enum Value {
     Integer(Option<i64>),
     Text(Option<String>),
-    Bytes(Vec<u8>),
-    Flag(bool),
+    Bytes(Option<Vec<u8>>),
+    Flag(Option<bool>),
 }
 
-impl From<i64> for Value {
-    fn from(value: i64) -> Self {
-        Self::Integer(Some(value))
+impl Value {
+    pub(super) const fn is_null(&self) -> bool {
+        matches!(
+            self,
+            Self::Integer(None) | Self::Text(None) | Self::Bytes(None) | Self::Flag(None)
+        )
     }
 }
 
-impl From<Timestamp> for Value {
-    fn from(value: Timestamp) -> Self {
-        Self::Integer(Some(value.micros()))
-    }
+/// What a value is made of.
+macro_rules! values {
+    ($($type:ty: |$from:ident| $value:expr;)+) => {$(
+        impl From<$type> for Value {
+            fn from($from: $type) -> Self {
+                $value
+            }
+        }
+    )+};
 }
 
-impl From<Option<Timestamp>> for Value {
-    fn from(value: Option<Timestamp>) -> Self {
-        Self::Integer(value.map(Timestamp::micros))
-    }
-}
-
-impl From<&str> for Value {
-    fn from(value: &str) -> Self {
-        Self::Text(Some(value.to_owned()))
-    }
-}
-
-impl From<Option<&str>> for Value {
-    fn from(value: Option<&str>) -> Self {
-        Self::Text(value.map(str::to_owned))
-    }
-}
-
-impl From<String> for Value {
-    fn from(value: String) -> Self {
-        Self::Text(Some(value))
-    }
-}
-
-impl From<Option<String>> for Value {
-    fn from(value: Option<String>) -> Self {
-        Self::Text(value)
-    }
-}
-
-impl From<Option<i64>> for Value {
-    fn from(value: Option<i64>) -> Self {
-        Self::Integer(value)
-    }
-}
-
-impl From<&[u8]> for Value {
-    fn from(value: &[u8]) -> Self {
-        Self::Bytes(value.to_vec())
-    }
-}
-
-impl From<&[u8; 32]> for Value {
-    fn from(value: &[u8; 32]) -> Self {
-        Self::Bytes(value.to_vec())
-    }
-}
-
-impl From<u32> for Value {
-    fn from(value: u32) -> Self {
-        i64::from(value).into()
-    }
-}
-
-impl From<bool> for Value {
-    fn from(value: bool) -> Self {
-        Self::Flag(value)
-    }
+values! {
+    i64: |number| Self::Integer(Some(number));
+    Option<i64>: |number| Self::Integer(number);
+    u32: |number| i64::from(number).into();
+    Timestamp: |at| at.micros().into();
+    Option<Timestamp>: |at| at.map(Timestamp::micros).into();
+    String: |text| Self::Text(Some(text));
+    Option<String>: |text| Self::Text(text);
+    &str: |text| text.to_owned().into();
+    Option<&str>: |text| text.map(str::to_owned).into();
+    &[u8]: |bytes| Self::Bytes(Some(bytes.to_vec()));
+    Option<&[u8]>: |bytes| Self::Bytes(bytes.map(<[u8]>::to_vec));
+    &[u8; 32]: |bytes| bytes.as_slice().into();
+    bool: |flag| Self::Flag(Some(flag));
+    Option<bool>: |flag| Self::Flag(flag);
 }
 
 /// One SQL text with its parameters. Made by [`sql!`]; the text is always a literal.
@@ -138,12 +103,31 @@ pub(super) enum Purpose {
 
 /// The database, open. No statement holds up the thread that calls: on SQLite they run on threads that may wait.
 #[derive(Debug, Clone)]
-pub(super) enum Engine {
+pub(super) struct Engine {
+    kind: Kind,
+    /// How long a transaction waits for its turn and for other processes, together.
+    write_wait: Duration,
+    questions: Arc<Counter>,
+    outbox: Arc<Notify>,
+}
+
+/// Which database it is.
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
     Sqlite(sqlite::Sqlite),
     Postgres(postgres::Postgres),
 }
 
 impl Engine {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            write_wait: WRITE_WAIT,
+            questions: Arc::default(),
+            outbox: Arc::default(),
+        }
+    }
+
     /// Every row of the answer to a question.
     ///
     /// When the caller drops the future, the statement is interrupted; its connection is for others once it has ended.
@@ -151,73 +135,90 @@ impl Engine {
     /// # Errors
     ///
     /// [`MetadataError::Busy`] when its turn does not come in time, or the statement takes too long.
-    pub(super) async fn ask(
+    pub(super) async fn ask<T: FromRow>(
+        &self,
+        purpose: Purpose,
+        statement: Statement,
+    ) -> Result<Vec<T>, MetadataError> {
+        read_all(self.answer(purpose, statement).await?)
+    }
+
+    async fn answer(
         &self,
         purpose: Purpose,
         statement: Statement,
     ) -> Result<Vec<Row>, MetadataError> {
-        self.questions().one();
-        match self {
-            Self::Sqlite(sqlite) => sqlite.ask(purpose, statement).await,
-            Self::Postgres(postgres) => postgres.ask(purpose, statement).await,
+        self.questions.one();
+        match &self.kind {
+            Kind::Sqlite(sqlite) => sqlite.ask(purpose, statement).await,
+            Kind::Postgres(postgres) => postgres.ask(purpose, statement).await,
         }
     }
 
     /// The same, where a transaction waits for so long until no other writes.
     pub(super) fn with_write_wait(mut self, wait: Duration) -> Self {
-        match &mut self {
-            Self::Sqlite(sqlite) => sqlite.write_wait = wait,
-            Self::Postgres(postgres) => postgres.write_wait = wait,
-        }
+        self.write_wait = wait;
         self
     }
 
     /// How many questions were asked so far, outside of transactions that write.
     pub(super) fn questions(&self) -> &Counter {
-        match self {
-            Self::Sqlite(sqlite) => &sqlite.questions,
-            Self::Postgres(postgres) => &postgres.questions,
-        }
+        &self.questions
     }
 
     /// Is notified once this process has put something into the outbox of the webhooks.
-    pub(super) fn outbox(&self) -> &Arc<Notify> {
-        match self {
-            Self::Sqlite(sqlite) => &sqlite.outbox,
-            Self::Postgres(postgres) => &postgres.outbox,
-        }
+    pub(super) fn outbox(&self) -> &Notify {
+        &self.outbox
     }
 
     fn begun(&self, on: On) -> Transaction {
-        Transaction::new(on, self.outbox())
+        Transaction::new(on, &self.outbox)
     }
 
     /// The row that answers a question which an index answers, if there is one.
-    pub(super) async fn look_up(&self, statement: Statement) -> Result<Option<Row>, MetadataError> {
+    pub(super) async fn look_up<T: FromRow>(
+        &self,
+        statement: Statement,
+    ) -> Result<Option<T>, MetadataError> {
         Ok(self.look_up_all(statement).await?.into_iter().next())
     }
 
     /// The rows that answer a question which an index answers by few of them.
-    pub(super) async fn look_up_all(
+    pub(super) async fn look_up_all<T: FromRow>(
         &self,
         statement: Statement,
-    ) -> Result<Vec<Row>, MetadataError> {
+    ) -> Result<Vec<T>, MetadataError> {
         self.ask(Purpose::Lookup, statement).await
     }
 
     /// Every row of a list or of a search.
-    pub(super) async fn list(&self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
+    pub(super) async fn list<T: FromRow>(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<T>, MetadataError> {
         self.ask(Purpose::List, statement).await
     }
 
     /// Every row of the answer to a question.
-    pub(super) async fn rows(&self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
+    pub(super) async fn rows<T: FromRow>(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<T>, MetadataError> {
         self.ask(Purpose::Other, statement).await
     }
 
     /// The row that answers a question, if there is one.
-    pub(super) async fn row(&self, statement: Statement) -> Result<Option<Row>, MetadataError> {
+    pub(super) async fn row<T: FromRow>(
+        &self,
+        statement: Statement,
+    ) -> Result<Option<T>, MetadataError> {
         Ok(self.rows(statement).await?.into_iter().next())
+    }
+
+    /// Whether there is a row that answers a question.
+    pub(super) async fn any(&self, statement: Statement) -> Result<bool, MetadataError> {
+        let rows = self.answer(Purpose::Other, statement).await?;
+        Ok(!rows.is_empty())
     }
 
     /// A transaction that may write. Dropped before [`Transaction::commit`], it never happened. One in which a statement failed is to
@@ -232,13 +233,11 @@ impl Engine {
     /// [`MetadataError::Busy`] when others write for too long. It waits for its turn in this process and for the lock of the database
     /// no longer than [`super::WRITE_WAIT`] together.
     pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
-        match self {
-            Self::Sqlite(sqlite) => Ok(self.begun(On::Sqlite(sqlite.write().await?))),
-            Self::Postgres(postgres) => {
-                let (transaction, _) = postgres.write(&[], Instant::now()).await?;
-                Ok(self.begun(On::Postgres(transaction)))
-            }
-        }
+        let until = Instant::now() + self.write_wait;
+        Ok(self.begun(match &self.kind {
+            Kind::Sqlite(sqlite) => On::Sqlite(sqlite.write(until).await?),
+            Kind::Postgres(postgres) => On::Postgres(postgres.write(&[], until).await?.0),
+        }))
     }
 
     /// The same as [`Engine::write_here`], with the answers to questions about many rows. On PostgreSQL that is one round trip. The caller
@@ -248,16 +247,17 @@ impl Engine {
         questions: Vec<Given>,
         since: Instant,
     ) -> Result<(Transaction, Vec<Answer>), Failure> {
-        match self {
-            Self::Sqlite(sqlite) => {
-                let begun = sqlite.write_here(since).await;
+        let until = since + self.write_wait;
+        match &self.kind {
+            Kind::Sqlite(sqlite) => {
+                let begun = sqlite.write_here(until).await;
                 let begun = begun.map_err(Failure::Transaction)?;
                 let mut transaction = self.begun(On::Sqlite(begun));
                 let answers = transaction.all(questions).await;
                 Ok((transaction, answers.map_err(Failure::Statement)?))
             }
-            Self::Postgres(postgres) => {
-                let (transaction, answers) = postgres.write(&questions, since).await?;
+            Kind::Postgres(postgres) => {
+                let (transaction, answers) = postgres.write(&questions, until).await?;
                 Ok((self.begun(On::Postgres(transaction)), answers))
             }
         }
@@ -266,12 +266,12 @@ impl Engine {
     /// The same, for a thread that may wait: its statements and its commit run there, which saves each of them the way to
     /// another thread and back.
     pub(super) async fn write_here(&self) -> Result<Transaction, MetadataError> {
-        match self {
-            Self::Sqlite(sqlite) => {
-                let begun = sqlite.write_here(Instant::now()).await?;
+        match &self.kind {
+            Kind::Sqlite(sqlite) => {
+                let begun = sqlite.write_here(Instant::now() + self.write_wait).await?;
                 Ok(self.begun(On::Sqlite(begun)))
             }
-            Self::Postgres(_) => self.write().await,
+            Kind::Postgres(_) => self.write().await,
         }
     }
 
@@ -281,12 +281,12 @@ impl Engine {
         runtime: &Handle,
         work: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
-        match self {
-            Self::Sqlite(_) => {
+        match &self.kind {
+            Kind::Sqlite(_) => {
                 let here = runtime.clone();
                 runtime.spawn_blocking(move || here.block_on(work))
             }
-            Self::Postgres(_) => runtime.spawn(work),
+            Kind::Postgres(_) => runtime.spawn(work),
         }
     }
 
@@ -300,25 +300,25 @@ impl Engine {
 
     /// The one of two texts that this engine understands: for the few questions that can't be one text.
     pub(super) const fn text(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
-        match self {
-            Self::Sqlite(_) => sqlite,
-            Self::Postgres(_) => postgres,
+        match &self.kind {
+            Kind::Sqlite(_) => sqlite,
+            Kind::Postgres(_) => postgres,
         }
     }
 
     /// Whether servers may share the database.
     pub(super) const fn is_shared(&self) -> bool {
-        match self {
-            Self::Sqlite(_) => false,
-            Self::Postgres(_) => true,
+        match &self.kind {
+            Kind::Sqlite(_) => false,
+            Kind::Postgres(_) => true,
         }
     }
 
     /// Waits for what is under way and closes every connection.
     pub(super) async fn close(&self) {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.close().await,
-            Self::Postgres(postgres) => postgres.close().await,
+        match &self.kind {
+            Kind::Sqlite(sqlite) => sqlite.close().await,
+            Kind::Postgres(postgres) => postgres.close().await,
         }
     }
 }

@@ -103,22 +103,18 @@ pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 impl From<rusqlite::Error> for MetadataError {
     fn from(error: rusqlite::Error) -> Self {
         let code = error.sqlite_error().map(|said| said.extended_code);
-        Self::of(code, error.into())
+        let meaning = match code.map_or(Fault::Other, fault) {
+            Fault::Busy => Self::Busy,
+            Fault::Full => Self::Full,
+            Fault::Duplicate => Self::Duplicate,
+            Fault::Dangling => Self::Dangling,
+            Fault::Unwritten | Fault::Other => Self::Failed,
+        };
+        meaning(error.into())
     }
 }
 
 impl MetadataError {
-    /// What SQLite says with that result code.
-    fn of(code: Option<i32>, cause: Cause) -> Self {
-        match code.map_or(Fault::Other, fault) {
-            Fault::Busy => Self::Busy(cause),
-            Fault::Full => Self::Full(cause),
-            Fault::Duplicate => Self::Duplicate(cause),
-            Fault::Dangling => Self::Dangling(cause),
-            Fault::Unwritten | Fault::Other => Self::Failed(cause),
-        }
-    }
-
     /// The same error for another caller who waited for the same transaction. Of its cause it has the text.
     pub(super) fn for_another(&self) -> Self {
         match self {

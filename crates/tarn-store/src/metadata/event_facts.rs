@@ -92,9 +92,9 @@ impl EventFacts {
     }
 }
 
-impl<'r> Column<'r> for EventFacts {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        serde_json::from_str(<&str>::take(value)?)
+impl Column for EventFacts {
+    fn of(value: Value) -> Result<Self, Unfit> {
+        serde_json::from_str(&String::of(value)?)
             .map_err(|error| Unfit::corrupt("event", &error.to_string()))
     }
 }

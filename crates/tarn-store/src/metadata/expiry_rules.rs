@@ -4,7 +4,7 @@ use super::{
     Act, ExpiryRuleId, Metadata, MetadataError, OwnerId,
     audit::Done,
     engine::sql,
-    rows::{FromRow, read_all, row, select},
+    rows::{row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -55,38 +55,30 @@ impl Metadata {
     ) -> Result<Option<ExpiryRule>, MetadataError> {
         let mut transaction = self.engine.write().await?;
         transaction.lock_owner(new.owner).await?;
-        let patterns = transaction
-            .rows(sql!(
-                "SELECT pattern FROM expiry_rules WHERE owner_id = $1",
-                new.owner
-            ))
-            .await?
-            .iter()
-            .map(|row| row.value::<String>("pattern"))
-            .collect::<Result<Vec<_>, _>>()?;
+        let patterns = sql!(
+            "SELECT pattern FROM expiry_rules WHERE owner_id = $1",
+            new.owner
+        );
+        let patterns: Vec<String> = transaction.rows(patterns).await?;
         if patterns.len() >= at_most && patterns.iter().all(|pattern| pattern != new.pattern) {
             return Ok(None);
         }
-        let row = transaction
-            .row(sql!(
-                concat!("INSERT INTO expiry_rules (owner_id, pattern, days, keep, created_at) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (owner_id, pattern) DO UPDATE SET days = excluded.days, keep = excluded.keep RETURNING ", rule_columns!()),
-                new.owner,
-                new.pattern,
-                new.days,
-                new.keep,
-                act.at
-            ))
-            .await?
-            .ok_or(MetadataError::Missing("rule"))?;
-        let rule = ExpiryRule::from_row(&row)?;
-        transaction
-            .note(
-                act,
-                Done::of(new.owner, "expiry.add", new.pattern).with(Some(&rule.terms())),
-            )
-            .await?;
-        transaction.commit().await?;
+        let rule = sql!(
+            concat!(
+                "INSERT INTO expiry_rules (owner_id, pattern, days, keep, created_at) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (owner_id, pattern) DO UPDATE SET days = excluded.days, keep = excluded.keep RETURNING ",
+                rule_columns!()
+            ),
+            new.owner,
+            new.pattern,
+            new.days,
+            new.keep,
+            act.at
+        );
+        let rule: ExpiryRule = transaction.one("rule", rule).await?;
+        let terms = rule.terms();
+        let done = Done::of(new.owner, "expiry.add", new.pattern).with(Some(&terms));
+        transaction.commit_noting(act, done).await?;
         Ok(Some(rule))
     }
 
@@ -98,7 +90,7 @@ impl Metadata {
         act: &Act<'_>,
     ) -> Result<bool, MetadataError> {
         let mut transaction = self.engine.write().await?;
-        let gone = transaction
+        let gone: Option<ExpiryRule> = transaction
             .row(sql!(
                 concat!(
                     "DELETE FROM expiry_rules WHERE owner_id = $1 AND pattern = $2 RETURNING ",
@@ -111,14 +103,9 @@ impl Metadata {
         let Some(gone) = gone else {
             return Ok(false);
         };
-        transaction
-            .note(
-                act,
-                Done::of(owner, "expiry.delete", pattern)
-                    .with(Some(&ExpiryRule::from_row(&gone)?.terms())),
-            )
-            .await?;
-        transaction.commit().await?;
+        let terms = gone.terms();
+        let done = Done::of(owner, "expiry.delete", pattern).with(Some(&terms));
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 
@@ -136,7 +123,6 @@ impl Metadata {
                 owner
             ))
             .await
-            .and_then(|rows| read_all(&rows))
     }
 }
 

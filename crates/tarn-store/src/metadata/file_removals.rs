@@ -4,7 +4,8 @@
 use std::time::Instant;
 
 use super::{
-    Act, LiveFile, Metadata, MetadataError, OwnerId, PackageAddress, PackageFileId, WebhookEvent,
+    Act, LiveFile, Metadata, MetadataError, OwnerId, PackageAddress, PackageFileId, PackageFormat,
+    WebhookEvent,
     audit::Done,
     batches::Batch,
     catalog,
@@ -155,9 +156,7 @@ async fn live(
             address.version.as_str(),
             only.map(PackageFileId::number)
         ))
-        .await?
-        .map(|row| row.value("id"))
-        .transpose()
+        .await
 }
 
 /// Removes one file that is there.
@@ -170,45 +169,33 @@ async fn remove(
     let moved = move_on(transaction, address, act.at)
         .await?
         .ok_or(MetadataError::Missing("repository"))?;
-    let removed = transaction
-        .row(sql!(
-            "UPDATE package_files SET removed_at = $2, deleted_at = $3 WHERE id = $1 AND removed_at IS NULL \
+    let removed = sql!(
+        "UPDATE package_files SET removed_at = $2, deleted_at = $3 WHERE id = $1 AND removed_at IS NULL \
              RETURNING size, format, index_bytes",
-            file,
-            moved.generation,
-            moved.changed_at
-        ))
-        .await?
-        .ok_or(MetadataError::Missing("package file"))?;
-    transaction
-        .run_one(
-            "index",
-            sql!(
-                "UPDATE index_heads SET generation = $3, changed_at = $4, live = live - 1, \
+        file,
+        moved.generation,
+        moved.changed_at
+    );
+    let (size, format, index_bytes): (u64, PackageFormat, i64) =
+        transaction.one("package file", removed).await?;
+    let statement = sql!(
+        "UPDATE index_heads SET generation = $3, changed_at = $4, live = live - 1, \
                  bytes = bytes - $5 WHERE repository_id = $1 AND arch = $2 AND format = $6",
-                moved.repository,
-                address.arch.as_str(),
-                moved.generation,
-                moved.changed_at,
-                removed.value::<i64>("index_bytes")?,
-                removed.value::<&str>("format")?
-            ),
-        )
-        .await?;
+        moved.repository,
+        address.arch.as_str(),
+        moved.generation,
+        moved.changed_at,
+        index_bytes,
+        format
+    );
+    transaction.run_one("index", statement).await?;
     catalog::removed(transaction, address).await?;
     relations::removed(transaction, file).await?;
-    quotas::give_back(transaction, address.owner, removed.value("size")?).await?;
+    quotas::give_back(transaction, address.owner, size).await?;
     let file_name = file_name(address.name, address.version);
-    transaction
-        .note(
-            act,
-            Done::of(
-                address.owner,
-                "package.delete",
-                &target(address.branch, address.repository, address.arch, &file_name),
-            ),
-        )
-        .await?;
+    let target = target(address.branch, address.repository, address.arch, &file_name);
+    let done = Done::of(address.owner, "package.delete", &target);
+    transaction.note(act, done).await?;
     let happened = Happened {
         event: WebhookEvent::Deleted,
         file,
@@ -217,6 +204,6 @@ async fn remove(
         at: act.at,
     };
     let listeners = transaction.given(Listeners::of(&[address.owner])).await?;
-    let listeners = Listeners::from_rows(&listeners.rows)?;
+    let listeners = Listeners::from_rows(listeners.rows)?;
     outbox::enqueue(transaction, &listeners, &[happened]).await
 }

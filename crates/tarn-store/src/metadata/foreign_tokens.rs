@@ -7,8 +7,10 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Act, AddTokenError, Metadata, MetadataError, OwnerId, TokenId, audit::Done, engine::sql,
-    rows::Row, tokens,
+    Act, AddTokenError, Metadata, MetadataError, NewToken, OwnerId, TokenId,
+    audit::Done,
+    engine::sql,
+    tokens::{count_of, insert_token},
 };
 use tarn_base::clock::Timestamp;
 
@@ -65,47 +67,39 @@ impl Metadata {
     ) -> Result<bool, AddTokenError> {
         let mut transaction = self.engine.write().await?;
         transaction.lock_owner(new.owner).await?;
-        let known = transaction
-            .row(sql!(
-                "SELECT hash FROM foreign_tokens WHERE hash = $1",
-                new.kept.hash.as_str()
-            ))
-            .await?;
-        if known.is_some() {
+        let known = sql!(
+            "SELECT hash FROM foreign_tokens WHERE hash = $1",
+            new.kept.hash.as_str()
+        );
+        if transaction.any(known).await? {
             return Ok(false);
         }
-        if transaction.count(tokens::count_of(new.owner)).await? >= new.at_most {
+        if transaction.count(count_of(new.owner)).await? >= new.at_most {
             return Err(AddTokenError::TooMany);
         }
-        let row = transaction
-            .row(sql!(
-                "INSERT INTO tokens (owner_id, label, hash, scopes, limits, networks, created_at, last_used_at) \
-                 VALUES ($1, $2, $3, $4, '', '', $5, $6) ON CONFLICT (owner_id, label) DO NOTHING RETURNING id",
-                new.owner,
-                new.label,
-                &placeholder(&new.kept.hash),
-                new.scopes,
-                new.created_at,
-                new.last_used_at
-            ))
-            .await?
-            .ok_or(AddTokenError::LabelTaken)?;
-        transaction
-            .run_one(
-                "token of a forge",
-                sql!(
-                    "INSERT INTO foreign_tokens (hash, salt, last_eight, token_id) VALUES ($1, $2, $3, $4)",
-                    new.kept.hash.as_str(),
-                    new.kept.salt.as_str(),
-                    new.last_eight,
-                    row.value::<TokenId>("id")?
-                ),
-            )
-            .await?;
+        let token = NewToken {
+            owner: new.owner,
+            label: new.label,
+            hash: &placeholder(&new.kept.hash),
+            scopes: new.scopes,
+            limits: "",
+            networks: "",
+            expires_at: None,
+            at_most: new.at_most,
+        };
+        let made = (None, new.created_at, new.last_used_at);
+        let token = insert_token(&mut transaction, token, made).await?;
+        let statement = sql!(
+            "INSERT INTO foreign_tokens (hash, salt, last_eight, token_id) VALUES ($1, $2, $3, $4)",
+            new.kept.hash.as_str(),
+            new.kept.salt.as_str(),
+            new.last_eight,
+            token.id
+        );
+        transaction.run_one("token of a forge", statement).await?;
         let detail = format!("{}, imported from a forge", new.scopes);
         let done = Done::of(new.owner, "token.add", new.label).with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 
@@ -114,17 +108,16 @@ impl Metadata {
         &self,
         last_eight: &str,
     ) -> Result<Vec<(TokenId, ForeignHash)>, MetadataError> {
-        self.engine
+        let found = self.engine
             .rows(sql!(
                 "SELECT token_id, hash, salt FROM foreign_tokens WHERE last_eight = $1 AND token_id IS NOT NULL \
                  ORDER BY token_id LIMIT $2",
                 last_eight,
                 MOST_CANDIDATES
             ))
-            .await?
-            .iter()
-            .map(candidate)
-            .collect()
+            .await?;
+        let kept = |(token, hash, salt)| (token, ForeignHash { hash, salt });
+        Ok(found.into_iter().map(kept).collect())
     }
 
     /// Notes the SHA-256 of the text of a forge's token, now that the text is known. Nothing happens to one that was revoked, or
@@ -144,24 +137,10 @@ impl Metadata {
         if changed == 0 {
             return Ok(());
         }
-        transaction
-            .run_one(
-                "token",
-                sql!("UPDATE tokens SET hash = $2 WHERE id = $1", token, sha256),
-            )
-            .await?;
+        let statement = sql!("UPDATE tokens SET hash = $2 WHERE id = $1", token, sha256);
+        transaction.run_one("token", statement).await?;
         transaction.commit().await
     }
-}
-
-fn candidate(row: &Row) -> Result<(TokenId, ForeignHash), MetadataError> {
-    Ok((
-        row.value("token_id")?,
-        ForeignHash {
-            hash: row.value("hash")?,
-            salt: row.value("salt")?,
-        },
-    ))
 }
 
 /// What stands in the place of a token's SHA-256 until its text is known: of 100 hex digits, which no token has.

@@ -6,7 +6,7 @@
 use super::{
     Metadata, MetadataError,
     engine::{Transaction, sql},
-    rows::{read_all, row, select},
+    rows::{row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -42,7 +42,6 @@ impl Metadata {
                 most
             ))
             .await
-            .and_then(|rows| read_all(&rows))
     }
 
     /// Writes counts down in the place of older ones, in one transaction. Forgets what is from before `since`, and the oldest
@@ -62,6 +61,9 @@ impl Metadata {
         transaction.commit().await
     }
 }
+
+/// The account in the row of what a source has for all accounts.
+const OF_SOURCE: &[u8] = &[];
 
 /// Wrong passwords that count: how many, and when the last one came.
 pub type Guessed = Option<(u32, Timestamp)>;
@@ -84,9 +86,8 @@ impl Metadata {
         (since, most): (Timestamp, u32),
         decide: impl FnOnce(Guessed, Guessed) -> Result<(Timestamp, T), E> + Send,
     ) -> Result<Result<T, E>, MetadataError> {
-        const OF_SOURCE: &[u8] = &[];
         let mut transaction = self.engine.write().await?;
-        let rows = transaction
+        let rows: Vec<(Vec<u8>, u32, Timestamp)> = transaction
             .rows(sql!(
                 "SELECT account, count, last_at FROM guesses WHERE source = $1 AND account IN ($2, $3) AND last_at > $4",
                 source,
@@ -96,11 +97,10 @@ impl Metadata {
             ))
             .await?;
         let (mut of_account, mut of_source) = (None, None);
-        for row in &rows {
-            let guessed = Some((row.value("count")?, row.value("last_at")?));
-            match row.value::<&[u8]>("account")? {
-                [] => of_source = guessed,
-                _ => of_account = guessed,
+        for (whose, count, at) in rows {
+            match whose.as_slice() {
+                OF_SOURCE => of_source = Some((count, at)),
+                _ => of_account = Some((count, at)),
             }
         }
         let (at, decided) = match decide(of_account, of_source) {
@@ -128,7 +128,6 @@ impl Metadata {
         &self,
         (account, source): (&[u8; 32], &str),
     ) -> Result<(), MetadataError> {
-        const OF_SOURCE: &[u8] = &[];
         let mut transaction = self.engine.write().await?;
         for statement in [
             sql!(

@@ -1,10 +1,11 @@
 //! What comes from another registry: accounts with a hash that another program made, and the memory of what came.
 
 use super::{
-    Act, AddOwnerError, Metadata, MetadataError, NewUser, Owner, OwnerId, OwnerKind, Visibility,
+    Act, AddOwnerError, Metadata, MetadataError, NewUser, Owner, OwnerId, Visibility,
     audit::Done,
     engine::{Transaction, sql},
-    owners::{insert_organisation, insert_owner},
+    owners::insert_organisation,
+    users::insert_user,
 };
 use tarn_base::{named, names::OwnerName};
 
@@ -68,38 +69,21 @@ impl Metadata {
     ) -> Result<OwnerId, AddOwnerError> {
         let NewUser {
             name,
-            password_hash,
             admin,
             visibility,
+            password_hash: _,
         } = new.user;
         let mut transaction = self.engine.write().await?;
-        let id = insert_owner(&mut transaction, OwnerKind::User, name, visibility, act.at).await?;
-        transaction
-            .run_one(
-                "user",
-                sql!(
-                    "INSERT INTO users (owner_id, password_hash, credential_version, admin, disabled) \
-                     VALUES ($1, $2, 1, $3, $4)",
-                    id,
-                    password_hash,
-                    admin,
-                    new.disabled
-                ),
-            )
-            .await?;
+        let id = insert_user(&mut transaction, new.user, new.disabled, act.at).await?;
         if let Some(seal) = new.second_factor {
             let sealed = seal(id).ok_or(MetadataError::Missing("seal of a second factor"))?;
-            transaction
-                .run_one(
-                    "second factor",
-                    sql!(
-                        "INSERT INTO second_factors (user_id, sealed, created_at, confirmed_at) VALUES ($1, $2, $3, $3)",
-                        id,
-                        sealed.as_slice(),
-                        act.at
-                    ),
-                )
-                .await?;
+            let statement = sql!(
+                "INSERT INTO second_factors (user_id, sealed, created_at, confirmed_at) VALUES ($1, $2, $3, $3)",
+                id,
+                sealed.as_slice(),
+                act.at
+            );
+            transaction.run_one("second factor", statement).await?;
         }
         let mut detail = format!("{visibility}, imported from a forge");
         for (is_so, what) in [
@@ -141,29 +125,23 @@ impl Metadata {
 
     /// The account that one of a source became in an earlier import, also when it is gone by now.
     pub async fn imported_account(&self, known_as: &str) -> Result<Option<OwnerId>, MetadataError> {
-        let row = self
-            .engine
-            .row(sql!(
-                "SELECT owner_id FROM imported WHERE kind = $1 AND name = $2 ORDER BY owner_id DESC LIMIT 1",
-                ImportedKind::Account.as_str(),
-                known_as
-            ))
-            .await?;
-        row.map(|row| row.value("owner_id")).transpose()
+        let statement = sql!(
+            "SELECT owner_id FROM imported WHERE kind = $1 AND name = $2 ORDER BY owner_id DESC LIMIT 1",
+            ImportedKind::Account.as_str(),
+            known_as
+        );
+        self.engine.row(statement).await
     }
 
     /// Whether an earlier import brought this, or found it here.
     pub async fn was_imported(&self, thing: &Imported) -> Result<bool, MetadataError> {
-        let row = self
-            .engine
-            .row(sql!(
-                "SELECT kind FROM imported WHERE kind = $1 AND name = $2 AND owner_id = $3",
-                thing.kind.as_str(),
-                thing.name.as_str(),
-                thing.owner
-            ))
-            .await?;
-        Ok(row.is_some())
+        let statement = sql!(
+            "SELECT kind FROM imported WHERE kind = $1 AND name = $2 AND owner_id = $3",
+            thing.kind.as_str(),
+            thing.name.as_str(),
+            thing.owner
+        );
+        self.engine.any(statement).await
     }
 
     /// Remembers what an import brought or found, in one transaction.

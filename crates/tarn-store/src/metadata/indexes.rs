@@ -5,13 +5,14 @@ use apk::{arch::Arch, digest::PackageHash};
 use super::{
     Metadata, MetadataError, OwnerId, PackageFormat, RepositoryId, StoredFacts,
     engine::{Purpose, sql},
-    rows::{FromRow, Row, read_all},
+    rows::{row, select},
 };
 use tarn_base::{
     clock::Timestamp,
     names::{Branch, RepositoryName},
 };
 
+row! {
 /// The newest state of one index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexHead {
@@ -33,6 +34,7 @@ pub struct IndexHead {
     pub rendering: i64,
     /// Since when; 1970 when that is how the first one did.
     pub rendered_since: Timestamp,
+}
 }
 
 impl IndexHead {
@@ -61,24 +63,19 @@ pub struct IndexChanges {
     pub added: Vec<IndexedPackage>,
 }
 
-/// One package as an index is made from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexedPackage {
-    /// Its place: ever-growing in a repository, and never given to another package.
-    pub sequence: i64,
-    /// What it says of itself. Its own architecture may be noarch.
-    pub facts: StoredFacts,
-    /// What apk checks a download with.
-    pub identity: PackageHash,
-    /// Bytes of the file.
-    pub size: u64,
-}
-
-/// The columns of [`IndexedPackage`].
-macro_rules! columns {
-    () => {
-        "sequence, facts, identity, size"
-    };
+row! {
+    /// One package as an index is made from it.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct IndexedPackage as indexed_columns {
+        /// Its place: ever-growing in a repository, and never given to another package.
+        pub sequence: i64 = package_files.sequence,
+        /// What it says of itself. Its own architecture may be noarch.
+        pub facts: StoredFacts = package_files.facts,
+        /// What apk checks a download with.
+        pub identity: PackageHash = package_files.identity,
+        /// Bytes of the file.
+        pub size: u64 = package_files.size,
+    }
 }
 
 /// The columns of the packages of repository `$1` and the architectures `$2` and `$3` at generation `$4` that an index of format
@@ -90,11 +87,11 @@ macro_rules! in_order {
     () => {
         concat!(
             "SELECT ",
-            columns!(),
+            indexed_columns!(),
             " FROM package_files WHERE repository_id = $1 AND arch = $2 AND (format = 'v2' OR $7 = 'v3') \
              AND sequence > $5 AND +added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
              UNION ALL SELECT ",
-            columns!(),
+            indexed_columns!(),
             " FROM package_files WHERE repository_id = $1 AND arch = $3 AND $2 <> $3 AND (format = 'v2' OR $7 = 'v3') \
              AND sequence > $5 AND +added_at <= $4 AND (removed_at IS NULL OR removed_at > $4) \
              ORDER BY sequence LIMIT $6"
@@ -126,7 +123,7 @@ impl Metadata {
         let ask = async |place: &Place| {
             self.engine
             .look_up(sql!(
-                "SELECT repositories.id AS id, COALESCE(MAX(index_heads.generation), 0) AS generation, \
+                "SELECT repositories.id, COALESCE(MAX(index_heads.generation), 0) AS generation, \
                  COALESCE(MAX(index_heads.changed_at), 0) AS changed_at, \
                  CAST(COALESCE(SUM(index_heads.live), 0) AS BIGINT) AS live, \
                  CAST(COALESCE(SUM(index_heads.bytes), 0) AS BIGINT) AS bytes, \
@@ -145,26 +142,9 @@ impl Metadata {
                 Arch::noarch().as_str(),
                 place.format.as_str()
             ))
-            .await?
-            .map(|row| {
-                Ok(IndexHead {
-                    repository: row.value("id")?,
-                    generation: row.value("generation")?,
-                    changed_at: row.value("changed_at")?,
-                    live: row.value("live")?,
-                    bytes: row.value("bytes")?,
-                    has_architecture: row.value::<i64>("has_architecture")? != 0,
-                    keys_changed_at: row.value("keys_changed_at")?,
-                    rendering: row.value("rendering")?,
-                    rendered_since: row.value("rendered_since")?,
-                })
-            })
-            .transpose()
-        };
-        self.memory
-            .index_heads
-            .get(&self.memory.watch, place, ask)
             .await
+        };
+        self.memory.index_heads.get(place, ask).await
     }
 
     /// Notes that there is a server which renders indexes by that version from now on. A version that is not newer than the one
@@ -175,8 +155,7 @@ impl Metadata {
     pub async fn note_rendering(&self, version: i64, now: Timestamp) -> Result<(), MetadataError> {
         let mut transaction = self.engine.write().await?;
         let noted = sql!("SELECT version FROM index_rendering");
-        let noted = transaction.row(noted).await?;
-        let noted: Option<i64> = noted.map(|row| row.value("version")).transpose()?;
+        let noted: Option<i64> = transaction.row(noted).await?;
         let statement = match noted {
             Some(noted) if noted >= version => return Ok(()),
             Some(_) => {
@@ -185,8 +164,8 @@ impl Metadata {
                      UNION ALL SELECT MAX(changed_at) AS at FROM signing_keys \
                      UNION ALL SELECT MAX(since) AS at FROM index_rendering) AS changes"
                 ));
-                let last = last.await?.map_or(Ok(None), |row| row.value("at"))?;
-                let next = last.map_or(now, |last: Timestamp| {
+                let last: Option<Option<Timestamp>> = last.await?;
+                let next = last.flatten().map_or(now, |last| {
                     Timestamp::from_seconds(last.seconds().saturating_add(1))
                 });
                 sql!(
@@ -225,10 +204,7 @@ impl Metadata {
             most,
             format.as_str()
         );
-        self.engine
-            .ask(Purpose::Index, rows)
-            .await
-            .and_then(|rows| read_all(&rows))
+        self.engine.ask(Purpose::Index, rows).await
     }
 
     /// What happened to the index of an architecture and format after the generation `since`, up to and with the generation `to`.
@@ -243,15 +219,14 @@ impl Metadata {
     ) -> Result<Option<IndexChanges>, MetadataError> {
         let noarch = Arch::noarch();
         // Each generation brings or takes one package.
-        let rows = async |changes| match to.saturating_sub(since) {
-            ..=FEW => self.engine.look_up_all(changes).await,
-            _ => self.engine.ask(Purpose::Index, changes).await,
+        let purpose = match to.saturating_sub(since) {
+            ..=FEW => Purpose::Lookup,
+            _ => Purpose::Index,
         };
-        let added = rows(sql!(
-            concat!(
-                "SELECT ",
-                columns!(),
-                " FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) AND (format = 'v2' OR $6 = 'v3') \
+        let added = sql!(
+            select!(
+                indexed_columns,
+                "FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) AND (format = 'v2' OR $6 = 'v3') \
                  AND added_at > $4 AND added_at <= $5 AND (removed_at IS NULL OR removed_at > $5) ORDER BY sequence"
             ),
             repository,
@@ -260,8 +235,8 @@ impl Metadata {
             since,
             to,
             format.as_str()
-        ));
-        let removed = rows(sql!(
+        );
+        let removed = sql!(
             "SELECT sequence FROM package_files WHERE repository_id = $1 AND arch IN ($2, $3) \
              AND (format = 'v2' OR $6 = 'v3') AND removed_at > $4 AND removed_at <= $5 AND added_at <= $4",
             repository,
@@ -270,10 +245,13 @@ impl Metadata {
             since,
             to,
             format.as_str()
-        ));
-        let (added, removed) = (added.await?, removed.await?);
+        );
+        let (added, removed) = (
+            self.engine.ask(purpose, added).await?,
+            self.engine.ask(purpose, removed).await?,
+        );
         // Asked last: a package that is forgotten in between is noticed.
-        let history = self
+        let history: Option<Option<i64>> = self
             .engine
             .look_up(sql!(
                 "SELECT MAX(history_from) AS history_from FROM index_heads WHERE repository_id = $1 AND arch IN ($2, $3) \
@@ -283,51 +261,23 @@ impl Metadata {
                 noarch.as_str(),
                 format.as_str()
             ))
-            .await?
-            .map_or(Ok(None), |row| row.value::<Option<i64>>("history_from"))?;
-        if history.is_some_and(|history| history > since) {
+            .await?;
+        if history.flatten().is_some_and(|history| history > since) {
             return Ok(None);
         }
-        Ok(Some(IndexChanges {
-            added: added
-                .iter()
-                .map(IndexedPackage::from_row)
-                .collect::<Result<_, _>>()?,
-            removed: removed
-                .iter()
-                .map(|row| row.value("sequence"))
-                .collect::<Result<_, _>>()?,
-        }))
-    }
-}
-
-impl FromRow for IndexedPackage {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            sequence: row.value("sequence")?,
-            facts: row.value("facts")?,
-            identity: row.value("identity")?,
-            size: row.value("size")?,
-        })
+        Ok(Some(IndexChanges { removed, added }))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::metadata::{Database, Metadata, engine::sql};
+    use crate::metadata::engine::{sql, tests::plan};
 
     #[tokio::test]
     async fn an_index_is_read_in_its_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::Sqlite(folder.path().join("tarn.db"));
-        let metadata = Metadata::open(&database).await.unwrap();
         let text = concat!("EXPLAIN QUERY PLAN ", in_order!());
-        let plan = sql!(text, 1_i64, "x86_64", "noarch", 1_i64, 0_i64, 10_i64, "v2");
-        let rows = metadata.engine.rows(plan).await.unwrap();
-        let plan: Vec<String> = rows
-            .iter()
-            .map(|row| row.value("detail").unwrap())
-            .collect();
+        let question = sql!(text, 1_i64, "x86_64", "noarch", 1_i64, 0_i64, 10_i64, "v2");
+        let plan = plan(question).await;
         let by_order = "package_files_index (repository_id=? AND arch=? AND sequence>?)";
         let halves = plan.iter().filter(|step| step.contains(by_order)).count();
         assert_eq!(halves, 2, "{plan:#?}");

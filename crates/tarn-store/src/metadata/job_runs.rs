@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Metadata, MetadataError, engine::sql, rows::Row};
+use super::{Metadata, MetadataError, engine::sql};
 use tarn_base::clock::Timestamp;
 
 /// A run of a job that has ended.
@@ -39,19 +39,17 @@ impl Metadata {
     pub async fn job_runs(&self) -> Result<Vec<JobRun>, MetadataError> {
         let statement =
             sql!("SELECT job, began_at, took, done, problem FROM job_runs ORDER BY job");
-        let rows = self.engine.rows(statement).await?;
-        let run = |row: &Row| {
-            let problem: Option<String> = row.value("problem")?;
-            Ok(JobRun {
-                job: row.value("job")?,
-                began_at: row.value("began_at")?,
-                took: Duration::from_micros(row.value("took")?),
-                result: match problem {
-                    Some(problem) => Err(problem),
-                    None => Ok(row.value::<Option<String>>("done")?.unwrap_or_default()),
-                },
-            })
+        type Columns = (String, Timestamp, u64, (Option<String>, Option<String>));
+        let runs: Vec<Columns> = self.engine.rows(statement).await?;
+        let run = |(job, began_at, took, (done, problem)): Columns| JobRun {
+            job,
+            began_at,
+            took: Duration::from_micros(took),
+            result: match problem {
+                Some(problem) => Err(problem),
+                None => Ok(done.unwrap_or_default()),
+            },
         };
-        rows.iter().map(run).collect()
+        Ok(runs.into_iter().map(run).collect())
     }
 }

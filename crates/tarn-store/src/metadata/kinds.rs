@@ -8,8 +8,8 @@ use super::{
 };
 use tarn_base::hint::Hint;
 
-macro_rules! identifier {
-    ($(#[$doc:meta])* $type:ident) => {
+macro_rules! identifiers {
+    ($($(#[$doc:meta])* $type:ident,)+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(i64);
@@ -44,53 +44,35 @@ macro_rules! identifier {
             }
         }
 
-        impl<'r> Column<'r> for $type {
-            fn take(value: &'r Value) -> Result<Self, Unfit> {
-                i64::take(value).map(Self)
+        impl Column for $type {
+            fn of(value: Value) -> Result<Self, Unfit> {
+                i64::of(value).map(Self)
             }
         }
-    };
+    )+};
 }
 
-identifier! {
+identifiers! {
     /// A user or an organisation. Never given out twice.
-    OwnerId
-}
-identifier! {
+    OwnerId,
     /// One repository of one branch of one owner. Never given out twice.
-    RepositoryId
-}
-identifier! {
+    RepositoryId,
     /// An access token. Never given out twice.
-    TokenId
-}
-identifier! {
+    TokenId,
     /// A browser in which a user signed in. Never given out twice.
-    SessionId
-}
-identifier! {
+    SessionId,
     /// A team of an organisation. Never given out twice.
-    TeamId
-}
-identifier! {
+    TeamId,
     /// A signing key. Never given out twice.
-    SigningKeyId
-}
-identifier! {
+    SigningKeyId,
     /// A package file in a repository. Never given out twice.
-    PackageFileId
-}
-identifier! {
+    PackageFileId,
     /// A webhook. Never given out twice.
-    WebhookId
-}
-identifier! {
+    WebhookId,
     /// One message to a webhook, with all attempts to deliver it. Never given out twice.
-    DeliveryId
-}
-identifier! {
+    DeliveryId,
     /// A rule of expiry. Never given out twice.
-    ExpiryRuleId
+    ExpiryRuleId,
 }
 
 /// A word that is none of those known.
@@ -177,10 +159,10 @@ macro_rules! words {
             }
         }
 
-        impl<'r> Column<'r> for $type {
-            fn take(value: &'r Value) -> Result<Self, Unfit> {
-                let word = <&str>::take(value)?;
-                word.parse().map_err(|_| Unfit::corrupt($what, word))
+        impl Column for $type {
+            fn of(value: Value) -> Result<Self, Unfit> {
+                let word = String::of(value)?;
+                word.parse().map_err(|_| Unfit::corrupt($what, &word))
             }
         }
     };

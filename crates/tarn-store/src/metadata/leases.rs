@@ -75,17 +75,13 @@ impl Metadata {
         let (before, ahead) = (now.before(every), now.after(every));
         let mut transaction = self.engine.write().await?;
         let taking = sql!(text, name, micros(for_), before, ahead);
-        if let Some(row) = transaction.row(taking).await? {
-            let number = row.value("number")?;
+        if let Some(number) = transaction.row(taking).await? {
             transaction.commit().await?;
             return Ok(LeaseAnswer::Taken(Lease { name, number }));
         }
         let statement = sql!("SELECT done_at FROM leases WHERE name = $1", name);
-        let done_at: Option<Timestamp> = match transaction.row(statement).await? {
-            Some(row) => row.value("done_at")?,
-            None => None,
-        };
-        Ok(match done_at {
+        let done_at: Option<Option<Timestamp>> = transaction.row(statement).await?;
+        Ok(match done_at.flatten() {
             Some(at) if at > before && at < ahead => LeaseAnswer::NotDue(at.after(every)),
             _ => LeaseAnswer::Busy,
         })

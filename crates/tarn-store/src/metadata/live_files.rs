@@ -3,9 +3,7 @@
 use apk::{arch::Arch, name::PackageName, version::Version};
 
 use super::{
-    Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
-    engine::sql,
-    rows::{read_all, row},
+    Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId, engine::sql, rows::row,
 };
 use tarn_base::{
     clock::Timestamp,
@@ -75,10 +73,7 @@ impl Metadata {
         after: i64,
         most: u32,
     ) -> Result<Vec<LiveFile>, MetadataError> {
-        self.engine
-            .rows(sql!(PAGE, repository, after, most))
-            .await
-            .and_then(|rows| read_all(&rows))
+        self.engine.rows(sql!(PAGE, repository, after, most)).await
     }
 
     /// The repositories of an owner that ever had a package.
@@ -91,12 +86,7 @@ impl Metadata {
                 "SELECT id, branch, name FROM repositories WHERE owner_id = $1 ORDER BY branch, name",
                 owner
             ))
-            .await?
-            .iter()
-            .map(|row| {
-                Ok((row.value("id")?, row.value("branch")?, row.value("name")?))
-            })
-            .collect()
+            .await
     }
 
     /// The packages of a repository that have more than `keep` versions, one of them from before `end`.
@@ -106,7 +96,7 @@ impl Metadata {
         end: Timestamp,
         keep: u32,
     ) -> Result<Vec<OldPackage>, MetadataError> {
-        self.engine
+        let found = self.engine
             .rows(sql!(
                 "SELECT name, arch FROM package_files WHERE repository_id = $1 AND removed_at IS NULL \
                  GROUP BY name, arch HAVING COUNT(*) > $2 AND MIN(created_at) < $3 ORDER BY name, arch",
@@ -114,16 +104,13 @@ impl Metadata {
                 keep,
                 end
             ))
-            .await?
-            .iter()
-            .map(|row| {
-                Ok(OldPackage {
-                    repository,
-                    name: row.value("name")?,
-                    arch: row.value("arch")?,
-                })
-            })
-            .collect()
+            .await?;
+        let old = |(name, arch)| OldPackage {
+            repository,
+            name,
+            arch,
+        };
+        Ok(found.into_iter().map(old).collect())
     }
 
     /// All versions of a package, in the order in which they came.
@@ -143,27 +130,19 @@ impl Metadata {
                 format!("{}.", package.name)
             ))
             .await
-            .and_then(|rows| read_all(&rows))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::Database;
+    use crate::metadata::engine::tests::plan;
 
     #[tokio::test]
     async fn a_page_of_a_list_begins_where_the_last_one_ended() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::Sqlite(folder.path().join("tarn.db"));
-        let metadata = Metadata::open(&database).await.unwrap();
         let question = format!("EXPLAIN QUERY PLAN {PAGE}");
         let statement = sql!(question.leak(), 1_i64, 1_i64, 1_i64);
-        let plan = metadata.engine.rows(statement).await.unwrap();
-        let steps: Vec<&str> = plan
-            .iter()
-            .map(|row| row.value("detail").unwrap())
-            .collect();
+        let steps = plan(statement).await;
         let [repository, files] = steps.as_slice() else {
             unreachable!("{steps:?}");
         };

@@ -4,7 +4,7 @@ use super::{
     Act, Metadata, MetadataError, OwnerId, OwnerKind, Page, Role, Team, TeamError, User, Window,
     audit::Done,
     engine::{Transaction, sql},
-    rows::{FromRow, read, select},
+    rows::select,
     teams::{admins_of, an_admin_remains},
     users::user_columns,
 };
@@ -40,7 +40,7 @@ impl Metadata {
         transaction.lock_organisation(organisation).await?;
         transaction.must_have_user(user).await?;
         let admins = admins_of(&mut transaction, organisation).await?;
-        let left = transaction
+        let before: Vec<Role> = transaction
             .rows(sql!(
                 "DELETE FROM team_members WHERE user_id = $2 AND team_id IN \
                  (SELECT id FROM teams WHERE organisation_id = $1 AND (built_in = TRUE OR CAST($3 AS TEXT) IS NULL)) RETURNING \
@@ -50,8 +50,6 @@ impl Metadata {
                 role
             ))
             .await?;
-        let before = left.iter().map(|row| row.value("role"));
-        let before: Vec<Role> = before.collect::<Result<_, _>>()?;
         let unchanged = match role {
             None => before.is_empty(),
             Some(role) => before == [role],
@@ -60,19 +58,15 @@ impl Metadata {
             return Ok(false);
         }
         if let Some(role) = role {
-            transaction
-                .run_one(
-                    "team",
-                    sql!(
-                        "INSERT INTO team_members (team_id, user_id, added_at) SELECT id, $2, $4 FROM teams \
+            let statement = sql!(
+                "INSERT INTO team_members (team_id, user_id, added_at) SELECT id, $2, $4 FROM teams \
                          WHERE organisation_id = $1 AND built_in = TRUE AND role = $3",
-                        organisation,
-                        user,
-                        role,
-                        act.at
-                    ),
-                )
-                .await?;
+                organisation,
+                user,
+                role,
+                act.at
+            );
+            transaction.run_one("team", statement).await?;
         }
         an_admin_remains(&mut transaction, organisation, admins).await?;
         let name = transaction.lock_owner(user).await?.name;
@@ -81,8 +75,7 @@ impl Metadata {
             None => "org.member.remove",
         };
         let done = Done::of(organisation, action, &name).with(role.map(Role::as_str));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 
@@ -161,7 +154,7 @@ impl Metadata {
                 organisation
             ))
             .await?;
-        let rows = self
+        let rows: Vec<(User, Role, String)> = self
             .engine
             .list(sql!(
                 select!(
@@ -181,9 +174,7 @@ impl Metadata {
             ))
             .await?;
         let mut members: Vec<Member> = Vec::new();
-        for row in &rows {
-            let (user, role) = (User::from_row(row)?, row.value("role")?);
-            let team = row.value("team")?;
+        for (user, role, team) in rows {
             match members.last_mut() {
                 Some(member) if member.user.id == user.id => {
                     member.role = member.role.max(role);
@@ -244,7 +235,6 @@ impl Metadata {
                 name.lower()
             ))
             .await
-            .and_then(read)
     }
 }
 

@@ -12,7 +12,7 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use super::{
@@ -20,9 +20,10 @@ use super::{
     db_version::{Carried, DbVersion, Watch},
 };
 
-/// Answers to one kind of question, at most so many.
+/// Answers to one kind of question, at most so many, about the database that is watched.
 #[derive(Debug)]
 pub(super) struct Answers<K, V> {
+    watch: Arc<Watch>,
     most: usize,
     kept: RwLock<Kept<K, V>>,
 }
@@ -34,8 +35,9 @@ struct Kept<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Answers<K, V> {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(watch: &Arc<Watch>, most: usize) -> Self {
         Self {
+            watch: Arc::clone(watch),
             most,
             kept: RwLock::new(Kept {
                 version: None,
@@ -47,25 +49,23 @@ impl<K: Eq + Hash, V: Clone> Answers<K, V> {
     /// The answer to `question`, from memory where it is still true, else asked for with `ask`.
     pub(super) async fn get(
         &self,
-        watch: &Watch,
         question: K,
         ask: impl AsyncFnOnce(&K) -> Result<V, MetadataError>,
     ) -> Result<V, MetadataError> {
-        self.get_if(|_| true, watch, question, ask).await
+        self.get_if(|_| true, question, ask).await
     }
 
     /// The same, but an answer is kept only if it is worth it.
     pub(super) async fn get_if(
         &self,
         is_worth_it: impl FnOnce(&V) -> bool,
-        watch: &Watch,
         question: K,
         ask: impl AsyncFnOnce(&K) -> Result<V, MetadataError>,
     ) -> Result<V, MetadataError> {
         // Read before the database is asked: an answer may be newer than its version says, and is then not given again,
         // but never older.
         // In boxes of their own: what is seldom done is not to be carried about with every request.
-        let Some(version) = watch.version().await else {
+        let Some(version) = self.watch.version().await else {
             return Box::pin(ask(&question)).await;
         };
         if let Some(answer) = self.known(&version, &question) {
@@ -73,7 +73,7 @@ impl<K: Eq + Hash, V: Clone> Answers<K, V> {
         }
         let answer = Box::pin(ask(&question)).await?;
         if is_worth_it(&answer) {
-            let is_current = watch.version().await == Some(version);
+            let is_current = self.watch.version().await == Some(version);
             self.keep(is_current, version, question, answer.clone());
         }
         Ok(answer)
@@ -117,6 +117,12 @@ mod tests {
         sqlite,
     };
 
+    async fn open() -> (Engine, Arc<Watch>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, watch) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
+        (engine, Arc::new(watch), folder)
+    }
+
     /// A transaction, with the version that was read inside of it.
     async fn published(engine: &Engine, watch: &Watch) -> Option<DbVersion> {
         let mut transaction = engine.write().await.unwrap();
@@ -131,12 +137,11 @@ mod tests {
 
     #[tokio::test]
     async fn answers_outlast_what_cannot_change_them_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let (engine, watch) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
-        let (answers, asked) = (Answers::new(10), AtomicUsize::new(0));
+        let (engine, watch, _folder) = open().await;
+        let (answers, asked) = (Answers::new(&watch, 10), AtomicUsize::new(0));
         let ask = async |question| {
             let count = async |_: &i32| Ok(asked.fetch_add(1, Ordering::Relaxed));
-            answers.get(&watch, question, count).await.unwrap()
+            answers.get(question, count).await.unwrap()
         };
         assert_eq!((ask(1).await, ask(1).await), (0, 0));
 
@@ -157,29 +162,27 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_answers_are_kept_than_may_be() {
-        let folder = tempfile::tempdir().unwrap();
-        let (_engine, watch) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
-        let (answers, asked) = (Answers::new(2), AtomicUsize::new(0));
+        let (_engine, watch, _folder) = open().await;
+        let (answers, asked) = (Answers::new(&watch, 2), AtomicUsize::new(0));
         let mut given = Vec::new();
         for question in [1, 2, 1, 2, 3, 3, 1] {
             let count = async |_: &i32| Ok(asked.fetch_add(1, Ordering::Relaxed));
-            given.push(answers.get(&watch, question, count).await.unwrap());
+            given.push(answers.get(question, count).await.unwrap());
         }
         assert_eq!(given, [0, 1, 0, 1, 2, 2, 3]);
     }
 
     #[tokio::test]
     async fn an_old_answer_that_comes_late_does_not_push_out_newer_ones() {
-        let folder = tempfile::tempdir().unwrap();
-        let (engine, watch) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
-        let answers = Answers::new(10);
+        let (engine, watch, _folder) = open().await;
+        let answers = Answers::new(&watch, 10);
         let known = async |question| {
             let unknown = async |_: &i32| Ok("asked again");
-            answers.get(&watch, question, unknown).await.unwrap()
+            answers.get(question, unknown).await.unwrap()
         };
-        let first = answers.get(&watch, 1, async |_| Ok("first"));
+        let first = answers.get(1, async |_| Ok("first"));
         assert_eq!(first.await.unwrap(), "first");
-        let late = answers.get(&watch, 2, async |_| {
+        let late = answers.get(2, async |_| {
             let before = published(&engine, &watch).await;
             answers.carry(watch.carried(before, watch.version().await).unwrap());
             Ok("late")

@@ -155,7 +155,7 @@ pub struct Metadata {
 /// The answers that serving files needs again and again.
 #[derive(Debug)]
 struct Memory {
-    watch: db_version::Watch,
+    watch: Arc<db_version::Watch>,
     owners: Answers<String, Option<Owner>>,
     former_owners: Answers<String, Option<Owner>>,
     users: Answers<String, Option<User>>,
@@ -170,18 +170,19 @@ struct Memory {
 
 impl Memory {
     fn new(watch: db_version::Watch) -> Self {
+        let watch = Arc::new(watch);
         Self {
+            owners: Answers::new(&watch, 10_000),
+            former_owners: Answers::new(&watch, 10_000),
+            users: Answers::new(&watch, 10_000),
+            team_grants: Answers::new(&watch, 10_000),
+            tokens: Answers::new(&watch, 10_000),
+            second_factors: Answers::new(&watch, 10_000),
+            sessions: Answers::new(&watch, 10_000),
+            signing_keys: Answers::new(&watch, 1_000),
+            index_heads: Answers::new(&watch, 10_000),
+            package_files: Answers::new(&watch, 50_000),
             watch,
-            owners: Answers::new(10_000),
-            former_owners: Answers::new(10_000),
-            users: Answers::new(10_000),
-            team_grants: Answers::new(10_000),
-            tokens: Answers::new(10_000),
-            second_factors: Answers::new(10_000),
-            sessions: Answers::new(10_000),
-            signing_keys: Answers::new(1_000),
-            index_heads: Answers::new(10_000),
-            package_files: Answers::new(50_000),
         }
     }
 

@@ -11,12 +11,11 @@ use tokio::sync::futures::Notified;
 use super::{
     DeliveryId, Metadata, MetadataError, OwnerId, OwnerKind, PackageAddress, PackageFileId,
     WebhookEvent, WebhookId,
-    deliveries::cut_log,
-    engine::Transaction,
+    engine::{Transaction, sql},
     event_facts::{AccountFacts, EventFacts, PackageFacts},
     given::{Given, given},
     packages::file_name,
-    rows::Row,
+    rows::{Row, read_all},
     webhooks::WebhookEvents,
 };
 use tarn_base::clock::Timestamp;
@@ -31,6 +30,9 @@ macro_rules! most_pending {
     };
 }
 use most_pending;
+
+/// How many finished messages of one webhook are kept.
+const KEPT_IN_LOG: i64 = 100;
 
 /// What happened to a package, for the webhooks.
 pub(super) struct Happened<'a> {
@@ -60,18 +62,8 @@ impl Listeners {
     }
 
     /// What it gave.
-    pub(super) fn from_rows(rows: &[Row]) -> Result<Self, MetadataError> {
-        let listener = |row: &Row| {
-            Ok((
-                row.value("owner_id")?,
-                row.value("id")?,
-                row.value("events")?,
-            ))
-        };
-        rows.iter()
-            .map(listener)
-            .collect::<Result<_, _>>()
-            .map(Self)
+    pub(super) fn from_rows(rows: Vec<Row>) -> Result<Self, MetadataError> {
+        read_all(rows).map(Self)
     }
 
     /// Whether there is one of that owner for that event.
@@ -128,55 +120,59 @@ async fn describe(
             file_id: happened.file,
             sender_id: happened.sender,
         },
-        "SELECT package_files.id AS id, package_files.sha256 AS sha256, package_files.size AS size, \
-         package_files.created_at AS created_at, package_files.uploader_id AS uploader_id, \
-         owners.name AS owner, owners.kind AS kind, \
-         (SELECT uploaders.name FROM owners AS uploaders WHERE uploaders.id = package_files.uploader_id) AS uploader, \
+        "SELECT package_files.sha256, package_files.size, package_files.created_at, owners.name, owners.kind, \
+         package_files.uploader_id, (SELECT uploaders.name FROM owners AS uploaders WHERE uploaders.id = package_files.uploader_id) AS uploader, \
          (SELECT senders.name FROM owners AS senders WHERE senders.id = given.sender_id) AS sender \
          FROM given JOIN package_files ON package_files.id = given.file_id \
          JOIN repositories ON repositories.id = package_files.repository_id \
          JOIN owners ON owners.id = repositories.owner_id ORDER BY given.number"
     );
-    let rows = transaction.given(question).await?.rows;
+    let rows = read_all(transaction.given(question).await?.rows)?;
     if rows.len() != happened.len() {
         return Err(MetadataError::Missing("package file"));
     }
-    let described = happened.iter().zip(&rows);
+    let described = happened.iter().zip(rows);
     described
-        .map(|(happened, row)| facts(happened, row)?.to_column())
+        .map(|(happened, columns)| facts(happened, columns).to_column())
         .collect()
 }
 
-fn facts(happened: &Happened<'_>, row: &Row) -> Result<EventFacts, MetadataError> {
+/// The file, its owner, who uploaded it, and the name of the sender.
+type FactColumns = (
+    (Sha256Digest, u64, Timestamp),
+    (String, OwnerKind),
+    (Option<i64>, Option<String>),
+    Option<String>,
+);
+
+fn facts(
+    happened: &Happened<'_>,
+    ((sha256, size, created_at), (owner, kind), (uploader_id, uploader), sender): FactColumns,
+) -> EventFacts {
     let Happened { package, .. } = happened;
-    let uploader: Option<&str> = row.value("uploader")?;
-    let sender: Option<&str> = row.value("sender")?;
-    let kind: OwnerKind = row.value("kind")?;
-    Ok(EventFacts {
+    let account = |id: Option<i64>, name: Option<String>| {
+        let account = id.zip(name);
+        account.map(|(id, name)| AccountFacts { id, name })
+    };
+    EventFacts {
         at_micros: happened.at.micros(),
-        owner: AccountFacts::new(package.owner.number(), row.value("owner")?),
+        owner: AccountFacts::new(package.owner.number(), &owner),
         is_organisation: kind == OwnerKind::Organisation,
-        sender: happened
-            .sender
-            .zip(sender)
-            .map(|(id, name)| AccountFacts::new(id.number(), name)),
+        sender: account(happened.sender.map(OwnerId::number), sender),
         package: Some(PackageFacts {
-            id: row.value("id")?,
-            creator: row
-                .value::<Option<i64>>("uploader_id")?
-                .zip(uploader)
-                .map(|(id, name)| AccountFacts::new(id, name)),
+            id: happened.file.number(),
+            creator: account(uploader_id, uploader),
             branch: package.branch.to_string(),
             repository: package.repository.to_string(),
             arch: package.arch.to_string(),
             name: package.name.to_string(),
             version: package.version.to_string(),
             file_name: file_name(package.name, package.version),
-            size: row.value("size")?,
-            sha256: row.value::<Sha256Digest>("sha256")?.to_string(),
-            created_at_micros: row.value::<Timestamp>("created_at")?.micros(),
+            size,
+            sha256: sha256.to_string(),
+            created_at_micros: created_at.micros(),
         }),
-    })
+    }
 }
 
 /// A message to a webhook.
@@ -231,8 +227,7 @@ pub(super) async fn insert(
     for webhook in full {
         cut_log(transaction, webhook).await?;
     }
-    let id = |row: &Row| row.value("id");
-    made.rows.iter().map(id).collect()
+    read_all(made.rows)
 }
 
 /// How many messages to each webhook wait, counted up to as many as may.
@@ -252,8 +247,24 @@ async fn waiting(
         )
     );
     let rows = transaction.given(question).await?.rows;
-    let waiting = |row: &Row| Ok((row.value("webhook_id")?, row.value("waiting")?));
-    rows.iter().map(waiting).collect()
+    Ok(read_all(rows)?.into_iter().collect())
+}
+
+/// Drops the oldest finished messages to a webhook, as far as they are more than are kept.
+pub(super) async fn cut_log(
+    transaction: &mut Transaction,
+    webhook: WebhookId,
+) -> Result<(), MetadataError> {
+    transaction
+        .run(sql!(
+            "DELETE FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' AND id <= \
+             (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 AND state <> 'pending' \
+             ORDER BY id DESC LIMIT 1 OFFSET $2)",
+            webhook,
+            KEPT_IN_LOG
+        ))
+        .await?;
+    Ok(())
 }
 
 impl Metadata {
@@ -267,7 +278,7 @@ impl Metadata {
 mod tests {
     use super::*;
     use crate::metadata::{
-        Act, Actor, Database, DeliveryState, NewUser, NewWebhook, Visibility, Window, engine::sql,
+        Act, Actor, Database, DeliveryState, NewUser, NewWebhook, Visibility, Window,
     };
     use tarn_base::names::OwnerName;
 

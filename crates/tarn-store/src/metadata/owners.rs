@@ -4,7 +4,7 @@ use super::{
     Act, Metadata, MetadataError, OwnerId, OwnerKind, Role, VersionRule, Visibility,
     audit::Done,
     engine::{Transaction, sql},
-    rows::{FromRow, Row, read, read_all, select},
+    rows::{row, select},
 };
 use tarn_base::{clock::Timestamp, names::OwnerName};
 
@@ -15,27 +15,18 @@ pub const BUILT_IN_TEAMS: [(&str, Role); 3] = [
     ("admins", Role::Admin),
 ];
 
-/// The owner of packages: a user or an organisation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
-    /// Stays the same for as long as the owner is there.
-    pub id: OwnerId,
-    /// A user or an organisation.
-    pub kind: OwnerKind,
-    /// As its maker wrote it; compare without regard to case.
-    pub name: String,
-    /// Who may read.
-    pub visibility: Visibility,
-}
-
-impl FromRow for Owner {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: row.value("owners_id")?,
-            kind: row.value("owners_kind")?,
-            name: row.value("owners_name")?,
-            visibility: row.value("owners_visibility")?,
-        })
+row! {
+    /// The owner of packages: a user or an organisation.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Owner {
+        /// Stays the same for as long as the owner is there.
+        pub id: OwnerId,
+        /// A user or an organisation.
+        pub kind: OwnerKind,
+        /// As its maker wrote it; compare without regard to case.
+        pub name: String,
+        /// Who may read.
+        pub visibility: Visibility,
     }
 }
 
@@ -43,8 +34,7 @@ impl FromRow for Owner {
 /// make it.
 macro_rules! owner_columns {
     () => {
-        "owners.id AS owners_id, owners.kind AS owners_kind, owners.name AS owners_name, \
-         owners.visibility AS owners_visibility"
+        "owners.id, owners.kind, owners.name, owners.visibility"
     };
 }
 pub(super) use owner_columns;
@@ -70,12 +60,8 @@ impl Metadata {
                     name.as_str()
                 ))
                 .await
-                .and_then(read)
         };
-        self.memory
-            .owners
-            .get(&self.memory.watch, name.lower(), ask)
-            .await
+        self.memory.owners.get(name.lower(), ask).await
     }
 
     /// The owner with that identifier.
@@ -86,7 +72,6 @@ impl Metadata {
                 id
             ))
             .await
-            .and_then(read)
     }
 
     /// All owners, by name.
@@ -97,7 +82,6 @@ impl Metadata {
                 "FROM owners ORDER BY name_lower"
             )))
             .await
-            .and_then(|rows| read_all(&rows))
     }
 
     /// Makes an organisation with its built-in teams and its first member, an admin of it.
@@ -140,11 +124,9 @@ impl Metadata {
 
     /// The rule about versions that is an owner's own. `None`: the server's holds.
     pub async fn version_rule(&self, owner: OwnerId) -> Result<Option<VersionRule>, MetadataError> {
-        let row = self
-            .engine
-            .look_up(sql!("SELECT versions FROM owners WHERE id = $1", owner))
-            .await?;
-        row.map_or(Ok(None), |row| row.value("versions"))
+        let statement = sql!("SELECT versions FROM owners WHERE id = $1", owner);
+        let rule: Option<Option<VersionRule>> = self.engine.look_up(statement).await?;
+        Ok(rule.flatten())
     }
 
     /// Gives an owner a rule about versions, or with `None` the server's. `false` when it was so already; nothing was
@@ -161,19 +143,13 @@ impl Metadata {
     ) -> Result<bool, MetadataError> {
         let mut transaction = self.engine.write().await?;
         let kind = transaction.lock_owner(owner).await?.kind;
-        let before = transaction
-            .row(sql!("SELECT versions FROM owners WHERE id = $1", owner))
-            .await?
-            .map_or(Ok(None), |row| row.value("versions"))?;
+        let before = sql!("SELECT versions FROM owners WHERE id = $1", owner);
+        let before = transaction.one("owner", before).await?;
         if before == rule {
             return Ok(false);
         }
-        transaction
-            .run_one(
-                "owner",
-                sql!("UPDATE owners SET versions = $2 WHERE id = $1", owner, rule),
-            )
-            .await?;
+        let statement = sql!("UPDATE owners SET versions = $2 WHERE id = $1", owner, rule);
+        transaction.run_one("owner", statement).await?;
         let said = |rule: Option<VersionRule>| rule.map_or("the server's", VersionRule::as_str);
         let detail = format!("from {} to {}", said(before), said(rule));
         let action = match kind {
@@ -181,8 +157,7 @@ impl Metadata {
             OwnerKind::Organisation => "org.versions",
         };
         let done = Done::of(owner, action, "").with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 }
@@ -198,16 +173,12 @@ pub(super) async fn change_visibility(
     if before.visibility == visibility {
         return Ok(false);
     }
-    transaction
-        .run_one(
-            "owner",
-            sql!(
-                "UPDATE owners SET visibility = $2 WHERE id = $1",
-                owner,
-                visibility
-            ),
-        )
-        .await?;
+    let statement = sql!(
+        "UPDATE owners SET visibility = $2 WHERE id = $1",
+        owner,
+        visibility
+    );
+    transaction.run_one("owner", statement).await?;
     let detail = format!("from {} to {visibility}", before.visibility);
     let action = match before.kind {
         OwnerKind::User => "user.visibility",
@@ -219,6 +190,15 @@ pub(super) async fn change_visibility(
 }
 
 impl Transaction {
+    /// Whether an owner had that name.
+    pub(super) async fn was_called(&mut self, name: &OwnerName) -> Result<bool, MetadataError> {
+        self.any(sql!(
+            "SELECT owner_id FROM former_names WHERE name_lower = $1",
+            name.lower()
+        ))
+        .await
+    }
+
     /// An owner, whose row is changed into itself: of two transactions about one owner, the second waits for the first
     /// on engines that let several write at once.
     ///
@@ -226,16 +206,14 @@ impl Transaction {
     ///
     /// [`MetadataError::Missing`] when there is none.
     pub(super) async fn lock_owner(&mut self, owner: OwnerId) -> Result<Owner, MetadataError> {
-        self.row(sql!(
+        let locked = sql!(
             concat!(
                 "UPDATE owners SET created_at = created_at WHERE id = $1 RETURNING ",
                 owner_columns!()
             ),
             owner
-        ))
-        .await
-        .and_then(read)?
-        .ok_or(MetadataError::Missing("owner"))
+        );
+        self.one("owner", locked).await
     }
 }
 
@@ -249,34 +227,26 @@ pub(super) async fn insert_organisation(
     let kind = OwnerKind::Organisation;
     let id = insert_owner(transaction, kind, name, visibility, act.at).await?;
     for (team, role) in BUILT_IN_TEAMS {
-        transaction
-            .run_one(
-                "team",
-                sql!(
-                    "INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \
+        let statement = sql!(
+            "INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \
                      VALUES ($1, $2, $2, $3, '', TRUE, $4)",
-                    id,
-                    team,
-                    role,
-                    act.at
-                ),
-            )
-            .await?;
+            id,
+            team,
+            role,
+            act.at
+        );
+        transaction.run_one("team", statement).await?;
     }
-    transaction
-        .run_one(
-            "user",
-            sql!(
-                "INSERT INTO team_members (team_id, user_id, added_at) \
+    let statement = sql!(
+        "INSERT INTO team_members (team_id, user_id, added_at) \
                  SELECT teams.id, users.owner_id, $4 FROM teams, users WHERE teams.organisation_id = $1 \
                  AND teams.built_in = TRUE AND teams.role = $3 AND users.owner_id = $2",
-                id,
-                first_admin,
-                Role::Admin,
-                act.at
-            ),
-        )
-        .await?;
+        id,
+        first_admin,
+        Role::Admin,
+        act.at
+    );
+    transaction.run_one("user", statement).await?;
     let done = Done::of(id, "org.add", name.as_str()).with(Some(visibility.as_str()));
     transaction.note(act, done).await?;
     Ok(Owner {
@@ -295,7 +265,7 @@ pub(super) async fn insert_owner(
     visibility: Visibility,
     now: Timestamp,
 ) -> Result<OwnerId, AddOwnerError> {
-    let row = transaction
+    let id = transaction
         .row(sql!(
             "INSERT INTO owners (kind, name, name_lower, visibility, created_at) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (name_lower) DO NOTHING RETURNING id",
@@ -308,14 +278,8 @@ pub(super) async fn insert_owner(
         .await?
         .ok_or(AddOwnerError::NameTaken)?;
     // Looked at afterwards: an owner that gives a name up holds it until it is a former one.
-    let former = transaction
-        .row(sql!(
-            "SELECT owner_id FROM former_names WHERE name_lower = $1",
-            name.lower()
-        ))
-        .await?;
-    if former.is_some() {
+    if transaction.was_called(name).await? {
         return Err(AddOwnerError::NameTaken);
     }
-    Ok(row.value("id")?)
+    Ok(id)
 }

@@ -265,7 +265,7 @@ pub(super) async fn move_on(
     address: &PackageAddress<'_>,
     now: Timestamp,
 ) -> Result<Option<Moved>, MetadataError> {
-    let row = transaction
+    let moved = transaction
         .row(sql!(
             "UPDATE repositories SET generation = generation + 1 WHERE owner_id = $1 AND branch = $2 AND name = $3 \
              RETURNING id, generation, changed_at, \
@@ -276,27 +276,20 @@ pub(super) async fn move_on(
             address.repository.as_str()
         ))
         .await?;
-    let Some(row) = row else {
+    let Some((repository, generation, changed_at, keys_changed_at)) = moved else {
         return Ok(None);
     };
-    let repository: RepositoryId = row.value("id")?;
     // An index takes the later of its head and the last change of the keys that sign it, so both count.
-    let previous: Timestamp = row.value("changed_at")?;
-    let previous = previous.max(row.value("keys_changed_at")?);
-    let changed_at = next_change(previous, now);
-    transaction
-        .run_one(
-            "repository",
-            sql!(
-                "UPDATE repositories SET changed_at = $2 WHERE id = $1",
-                repository,
-                changed_at
-            ),
-        )
-        .await?;
+    let changed_at = next_change(Timestamp::max(changed_at, keys_changed_at), now);
+    let statement = sql!(
+        "UPDATE repositories SET changed_at = $2 WHERE id = $1",
+        repository,
+        changed_at
+    );
+    transaction.run_one("repository", statement).await?;
     Ok(Some(Moved {
         repository,
-        generation: row.value("generation")?,
+        generation,
         changed_at,
     }))
 }

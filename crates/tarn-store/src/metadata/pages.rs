@@ -3,7 +3,7 @@
 use super::{
     Metadata, MetadataError,
     engine::{Statement, Transaction},
-    rows::{FromRow, Row},
+    rows::FromRow,
 };
 
 /// Which part of a list is wanted.
@@ -35,9 +35,8 @@ pub struct Page<T> {
 impl Metadata {
     /// The number that a question for `count` gives.
     pub(super) async fn count(&self, question: Statement) -> Result<u64, MetadataError> {
-        let rows = self.engine.list(question).await?;
-        let row = rows.first().ok_or(MetadataError::Missing("count"))?;
-        row.value("count")
+        let count = self.engine.list(question).await?.into_iter().next();
+        count.ok_or(MetadataError::Missing("count"))
     }
 
     /// A part of a list, by a question for `count` and one for the rows of the part.
@@ -46,19 +45,8 @@ impl Metadata {
         count: Statement,
         rows: Statement,
     ) -> Result<Page<T>, MetadataError> {
-        self.page_by(count, rows, T::from_row).await
-    }
-
-    /// The same, of what `read` makes of a row.
-    pub(super) async fn page_by<T>(
-        &self,
-        count: Statement,
-        rows: Statement,
-        read: impl Fn(&Row) -> Result<T, MetadataError>,
-    ) -> Result<Page<T>, MetadataError> {
         let total = self.count(count).await?;
-        let rows = self.engine.list(rows).await?;
-        let entries = rows.iter().map(read).collect::<Result<_, _>>()?;
+        let entries = self.engine.list(rows).await?;
         Ok(Page { entries, total })
     }
 }
@@ -66,7 +54,6 @@ impl Metadata {
 impl Transaction {
     /// The number that a question for `count` gives, within this transaction.
     pub(super) async fn count(&mut self, question: Statement) -> Result<u64, MetadataError> {
-        let row = self.row(question).await?;
-        row.ok_or(MetadataError::Missing("count"))?.value("count")
+        self.one("count", question).await
     }
 }

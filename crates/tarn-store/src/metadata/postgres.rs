@@ -19,13 +19,10 @@ mod tls;
 mod transaction;
 mod watch;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::tokio_postgres::{self, error::SqlState};
-use tokio::{runtime::Handle, sync::Notify, time::timeout};
+use tokio::{runtime::Handle, time::timeout};
 
 pub use self::address::{BadAddress, PostgresAddress};
 use self::{
@@ -37,14 +34,13 @@ pub(super) use self::{
     watch::{SnapshotVersion, SnapshotWatch},
 };
 use super::{
-    MetadataError, WRITE_WAIT,
+    MetadataError,
     db_version::Watch,
-    engine::{Engine, Failure, Purpose, Statement},
+    engine::{Engine, Failure, Kind, Purpose, Statement},
     error::{Cause, TablesChanged},
     given::{Answer, Given},
     rows::Row,
 };
-use tarn_base::counter::Counter;
 
 /// The oldest version that is known to work, as `server_version_num` has it.
 const OLDEST: i64 = 150_000;
@@ -60,12 +56,6 @@ pub(super) struct Postgres {
     lists: Pool,
     others: Pool,
     writers: Pool,
-    /// How long a transaction waits for its turn and for other processes, together.
-    pub(super) write_wait: Duration,
-    /// How many questions were asked, outside of transactions that write.
-    pub(super) questions: Arc<Counter>,
-    /// Is notified after a commit of what fills the outbox.
-    pub(super) outbox: Arc<Notify>,
 }
 
 impl Postgres {
@@ -101,9 +91,6 @@ impl Postgres {
                     ..reads(60)
                 },
             )?,
-            write_wait: WRITE_WAIT,
-            questions: Arc::default(),
-            outbox: Arc::default(),
         })
     }
 
@@ -137,15 +124,12 @@ impl Postgres {
         }
     }
 
-    /// A transaction that may write, and what it answers: see [`Engine::write_asking`].
-    ///
-    /// The caller waits `since` then.
+    /// A transaction that may write, and what it answers: see [`Engine::write_asking`]. It begins by then, or not.
     pub(super) async fn write(
         &self,
         questions: &[Given],
-        since: Instant,
+        until: Instant,
     ) -> Result<(Transaction, Vec<Answer>), Failure> {
-        let until = since + self.write_wait;
         let mut held = self.writer(until).await?;
         let begun = match Transaction::begin(&mut held, questions, until).await {
             Err(failure) if held.is_lost() => {
@@ -157,7 +141,8 @@ impl Postgres {
             begun => begun,
         };
         let begun = begun.inspect_err(|failure| held.note(failure.error()))?;
-        Ok((Transaction::over(held, begun.before), begun.answers))
+        let (before, answers) = begun;
+        Ok((Transaction::over(held, before), answers))
     }
 
     async fn writer(&self, until: Instant) -> Result<Held, Failure> {
@@ -182,11 +167,11 @@ impl Postgres {
 /// Opens the database and brings its tables up to date.
 pub(super) async fn open(address: &PostgresAddress) -> Result<(Engine, Watch), MetadataError> {
     let connector = Connector::new(address, Tls::new(address).await?, Handle::current());
-    let found = first_connection(address, &connector).await?;
+    let commits_late = first_connection(address, &connector).await?;
     migrations::migrate(address, &connector).await?;
-    let postgres = Postgres::new(&connector, found.commits_late)?;
+    let postgres = Postgres::new(&connector, commits_late)?;
     let watch = Watch::Postgres(SnapshotWatch::start(connector));
-    Ok((Engine::Postgres(postgres), watch))
+    Ok((Engine::new(Kind::Postgres(postgres)), watch))
 }
 
 /// Opens the database to look at it: its tables stay as they are.
@@ -194,20 +179,16 @@ pub(super) async fn open_unchanged(address: &PostgresAddress) -> Result<Engine, 
     let connector = Connector::new(address, Tls::new(address).await?, Handle::current());
     first_connection(address, &connector).await?;
     migrations::refuse_newer(address, &connector).await?;
-    Ok(Engine::Postgres(Postgres::new(&connector, false)?))
+    let postgres = Postgres::new(&connector, false)?;
+    Ok(Engine::new(Kind::Postgres(postgres)))
 }
 
-/// What the first connection finds out.
-struct Found {
-    /// The server acknowledges commits before they are on its disk, unless it is asked not to.
-    commits_late: bool,
-}
-
-/// Connects for the first time, and sees whether this is a database that can be used.
+/// Connects for the first time, and sees whether this is a database that can be used. Gives whether the server acknowledges commits before
+/// they are on its disk, unless it is asked not to.
 async fn first_connection(
     address: &PostgresAddress,
     connector: &Connector,
-) -> Result<Found, MetadataError> {
+) -> Result<bool, MetadataError> {
     let open_error = |hint: &str, source| MetadataError::Open {
         database: address.to_string(),
         hint: hint.to_owned(),
@@ -244,8 +225,7 @@ async fn first_connection(
             "it is a standby, which can't be written to".into(),
         ));
     }
-    let commits_late = row.try_get::<_, String>(3)? == "off";
-    Ok(Found { commits_late })
+    Ok(row.try_get::<_, String>(3)? == "off")
 }
 
 /// What to do about a connection that could not be made.
@@ -274,17 +254,18 @@ fn hint(error: &tokio_postgres::Error, address: &PostgresAddress) -> String {
     }
 }
 
-/// What an error of PostgreSQL means to a caller.
-pub(super) fn explained(error: tokio_postgres::Error) -> MetadataError {
-    // What a statement gives is not what it gave when it was prepared. The message is in the server's language.
-    let asked_for = error.as_db_error().and_then(|said| said.routine());
-    match error.code() {
-        Some(_) if asked_for == Some("RevalidateCachedQuery") => {
-            MetadataError::Busy(TablesChanged(error.into()).into())
+impl From<tokio_postgres::Error> for MetadataError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // What a statement gives is not what it gave when it was prepared. The message is in the server's language.
+        let asked_for = error.as_db_error().and_then(|said| said.routine());
+        match error.code() {
+            Some(_) if asked_for == Some("RevalidateCachedQuery") => {
+                Self::Busy(TablesChanged(error.into()).into())
+            }
+            Some(code) => meaning(code)(error.into()),
+            None if is_lost(&error) => Self::Unreachable(error.into()),
+            None => Self::Failed(error.into()),
         }
-        Some(code) => meaning(code)(error.into()),
-        None if is_lost(&error) => MetadataError::Unreachable(error.into()),
-        None => MetadataError::Failed(error.into()),
     }
 }
 
@@ -324,12 +305,6 @@ fn is_lost(error: &tokio_postgres::Error) -> bool {
         || error
             .source()
             .is_some_and(|source| source.is::<std::io::Error>())
-}
-
-impl From<tokio_postgres::Error> for MetadataError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        explained(error)
-    }
 }
 
 #[cfg(test)]

@@ -16,8 +16,12 @@ use super::{
     outbox::{self, Happened},
     packages::target,
     quotas, relations,
+    rows::read_all,
 };
 use tarn_base::clock::Timestamp;
+
+/// What webhooks are sent about a package that goes in.
+const EVENT: WebhookEvent = WebhookEvent::Published;
 
 /// What became of packages that were to be recorded.
 pub(super) struct Outcome {
@@ -42,7 +46,7 @@ pub(super) struct Committed {
 pub(super) async fn record_all(
     mut transaction: Transaction,
     publishes: &[Publish<'_>],
-    answers: &[Answer],
+    answers: Vec<Answer>,
 ) -> Result<Outcome, Failure> {
     let mut judged = Judged::of(publishes, answers).map_err(Failure::Statement)?;
     let mut committed = None;
@@ -74,7 +78,7 @@ pub(super) async fn record(
 ) -> Result<Recorded, RecordError> {
     let publishes = [publish];
     let answers = transaction.all(questions(&publishes)).await?;
-    let mut judged = Judged::of(&publishes, &answers)?;
+    let mut judged = Judged::of(&publishes, answers)?;
     if judged.files().next().is_some() {
         let statements = judged.statements(transaction).await?;
         judged.write(transaction, statements).await?;
@@ -90,7 +94,7 @@ struct Judged<'p> {
 }
 
 impl<'p> Judged<'p> {
-    fn of(publishes: &'p [Publish<'p>], answers: &[Answer]) -> Result<Self, MetadataError> {
+    fn of(publishes: &'p [Publish<'p>], answers: Vec<Answer>) -> Result<Self, MetadataError> {
         let mut admission = Admission::of(publishes, answers)?;
         let admitted = publishes
             .iter()
@@ -112,7 +116,7 @@ impl<'p> Judged<'p> {
     fn is_wanted(&self) -> bool {
         let listeners = &self.admission.listeners;
         let mut owners = self.files().map(|file| file.publish.new.owner);
-        owners.any(|owner| listeners.want(owner, WebhookEvent::Published))
+        owners.any(|owner| listeners.want(owner, EVENT))
     }
 
     /// Makes the repositories that are not there, and gives the statements that write all else but what webhooks are sent.
@@ -133,12 +137,9 @@ impl<'p> Judged<'p> {
         statements: Vec<Given>,
     ) -> Result<(), MetadataError> {
         let answers = transaction.all(statements).await?;
-        let inserted = answers.get(PACKAGE_FILES);
-        let inserted = inserted.map_or(&[][..], |answer| &answer.rows);
-        let mut happened = Vec::with_capacity(inserted.len());
-        for (file, row) in self.files().zip(inserted) {
-            happened.push(file.happened(row.value("id")?));
-        }
+        let inserted = answers.into_iter().nth(PACKAGE_FILES).unwrap_or_default();
+        let inserted = self.files().zip(read_all(inserted.rows)?);
+        let happened: Vec<_> = inserted.map(|(file, id)| file.happened(id)).collect();
         outbox::enqueue(transaction, &self.admission.listeners, &happened).await
     }
 
@@ -183,8 +184,8 @@ async fn make_repositories(
     );
     let make = make.returning().each_changes("repository");
     let made = transaction.given(make).await?;
-    for (repository, row) in missing.iter_mut().zip(&made.rows) {
-        repository.id = Some(row.value("id")?);
+    for (repository, id) in missing.iter_mut().zip(read_all(made.rows)?) {
+        repository.id = Some(id);
     }
     Ok(())
 }
@@ -208,13 +209,17 @@ fn statements(
         .zip(&targets)
         .map(|(file, target)| (file.publish.act, file.done(target)))
         .collect();
+    let blobs = files.iter();
+    let blobs = blobs.map(|file| (file.publish.new.blob, file.size, file.publish.act.at));
+    let sizes = files.iter();
+    let sizes = sizes.map(|file| (file.publish.new.owner, file.size));
     // A row that another names comes before it.
     let mut statements = vec![
         moved_on(repositories),
-        blob_facts::kept(files),
+        blob_facts::kept(blobs),
         package_files(&rows),
         index_heads(&rows),
-        quotas::taken(files),
+        quotas::taken(sizes),
         catalog::added(files),
         relations::added(&rows),
         notes(&entries),
@@ -370,7 +375,7 @@ impl Admitted<'_> {
 
     fn happened(&self, file: PackageFileId) -> Happened<'_> {
         Happened {
-            event: WebhookEvent::Published,
+            event: EVENT,
             file,
             package: self.publish.new.address(),
             sender: self.publish.act.by.account_id(),

@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 
 use super::{
     Act, Metadata, MetadataError, OwnerId,
-    admission::Admitted,
     audit::Done,
     engine::{Transaction, sql},
     given::{Given, given},
-    rows::Row,
+    rows::{Columns, FromRow, Joined, row, size_in_row},
 };
 
 /// The most that an owner may have. `None`: no limit.
@@ -23,26 +22,30 @@ pub struct Quota {
     pub packages: Option<u64>,
 }
 
-/// Limits of one owner in place of the server's. `None`: the server's holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct OwnQuota {
-    /// No limit on bytes and packages, whatever the server's are. The two below are `None` then.
-    pub unlimited: bool,
-    /// Bytes of all files together.
-    pub bytes: Option<u64>,
-    /// How many files.
-    pub packages: Option<u64>,
-    /// Bytes of one upload, more or less than the server takes from others.
-    pub upload: Option<u64>,
+row! {
+    /// Limits of one owner in place of the server's. `None`: the server's holds.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub struct OwnQuota {
+        /// No limit on bytes and packages, whatever the server's are. The two below are `None` then.
+        pub unlimited: bool,
+        /// Bytes of all files together.
+        pub bytes: Option<u64>,
+        /// How many files.
+        pub packages: Option<u64>,
+        /// Bytes of one upload, more or less than the server takes from others.
+        pub upload: Option<u64>,
+    }
 }
 
-/// What an owner has now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Bytes of all files of the newest generations; a noarch file counts once.
-    pub bytes: u64,
-    /// How many such files.
-    pub packages: u64,
+row! {
+    /// What an owner has now.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub struct Usage {
+        /// Bytes of all files of the newest generations; a noarch file counts once.
+        pub bytes: u64,
+        /// How many such files.
+        pub packages: u64,
+    }
 }
 
 /// Why an owner cannot have another file. The text is for the uploader.
@@ -112,23 +115,12 @@ impl OwnQuota {
             packages: self.packages.or(default.packages),
         }
     }
-
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            unlimited: row.value::<Option<bool>>("own_unlimited")?.unwrap_or(false),
-            bytes: row.value("own_bytes")?,
-            packages: row.value("own_packages")?,
-            upload: row.value("own_upload")?,
-        })
-    }
 }
 
-/// What an owner has, and the limits that are theirs alone, as the columns of a SELECT with [`usage_joins`].
+/// The columns of a [`Holding`], for a SELECT with [`usage_joins`].
 macro_rules! usage_columns {
     () => {
-        "COALESCE(owner_usage.bytes, 0) AS bytes, COALESCE(owner_usage.packages, 0) AS packages, \
-         quotas.unlimited AS own_unlimited, quotas.bytes AS own_bytes, quotas.packages AS own_packages, \
-         quotas.upload AS own_upload"
+        "owner_usage.bytes, owner_usage.packages, quotas.unlimited, quotas.bytes, quotas.packages, quotas.upload"
     };
 }
 pub(super) use usage_columns;
@@ -142,28 +134,28 @@ macro_rules! usage_joins {
 pub(super) use usage_joins;
 
 /// The question for one owner.
-const USAGE: &str = concat!(
-    "SELECT ",
-    usage_columns!(),
-    " FROM owners ",
-    usage_joins!(),
-    " WHERE owners.id = $1"
-);
+macro_rules! usage_of_one {
+    () => {
+        concat!(
+            "SELECT ",
+            usage_columns!(),
+            " FROM owners ",
+            usage_joins!(),
+            " WHERE owners.id = $1"
+        )
+    };
+}
 
 impl Metadata {
     /// What an owner has, and the limits that are theirs alone.
     pub async fn usage(&self, owner: OwnerId) -> Result<(Usage, OwnQuota), MetadataError> {
-        let row = self.engine.look_up(sql!(USAGE, owner)).await?;
-        match row {
-            Some(row) => Ok((Usage::from_row(&row)?, OwnQuota::from_row(&row)?)),
-            None => Ok(Default::default()),
-        }
+        let holding: Option<Holding> = self.engine.look_up(sql!(usage_of_one!(), owner)).await?;
+        Ok(holding.map_or_else(Default::default, |holding| (holding.usage, holding.own)))
     }
 
     /// What an owner has, counted file by file: what [`Metadata::usage`] should say.
     pub async fn counted_usage(&self, owner: OwnerId) -> Result<Usage, MetadataError> {
-        let row = self
-            .engine
+        self.engine
             .row(sql!(
                 "SELECT CAST(COALESCE(SUM(package_files.size), 0) AS BIGINT) AS bytes, COUNT(*) AS packages \
                  FROM repositories JOIN package_files ON package_files.repository_id = repositories.id \
@@ -171,8 +163,7 @@ impl Metadata {
                 owner
             ))
             .await?
-            .ok_or(MetadataError::Missing("count"))?;
-        Usage::from_row(&row)
+            .ok_or(MetadataError::Missing("count"))
     }
 
     /// Gives an owner the limits of their own that `change` makes of those they had; with `None`, the server's. No other caller changes
@@ -190,11 +181,10 @@ impl Metadata {
     ) -> Result<bool, MetadataError> {
         let mut transaction = self.engine.write().await?;
         transaction.lock_owner(owner).await?;
-        let row = transaction
-            .row(sql!(USAGE, owner))
-            .await?
-            .ok_or(MetadataError::Missing("owner"))?;
-        let quota = change(OwnQuota::from_row(&row)?);
+        let before = sql!(usage_of_one!(), owner);
+        let before: Holding = transaction.one("owner", before).await?;
+        let quota = change(before.own);
+        let in_row = |limit: Option<u64>| limit.map(size_in_row).transpose();
         let changed = match quota {
             None => transaction
                 .run(sql!("DELETE FROM quotas WHERE owner_id = $1", owner))
@@ -219,18 +209,12 @@ impl Metadata {
             return Ok(false);
         }
         let detail = quota.map(|quota| quota.to_string());
-        let done = Done {
-            action: if quota.is_some() {
-                "quota.change"
-            } else {
-                "quota.delete"
-            },
-            owner: Some(owner),
-            target: "",
-            detail: detail.as_deref(),
+        let action = match quota {
+            Some(_) => "quota.change",
+            None => "quota.delete",
         };
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        let done = Done::of(owner, action, "").with(detail.as_deref());
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 }
@@ -241,15 +225,19 @@ pub(super) struct Holding {
     own: OwnQuota,
 }
 
-impl Holding {
-    /// By a row with [`usage_columns`].
-    pub(super) fn from_row(row: &Row) -> Result<Self, MetadataError> {
+impl FromRow for Holding {
+    const COLUMNS: usize = Usage::COLUMNS + OwnQuota::COLUMNS;
+
+    fn take(left: &mut Columns) -> Result<Self, MetadataError> {
+        let (Joined(usage), Joined(own)) = FromRow::take(left)?;
         Ok(Self {
-            usage: Usage::from_row(row)?,
-            own: OwnQuota::from_row(row)?,
+            usage: Option::unwrap_or_default(usage),
+            own: Option::unwrap_or_default(own),
         })
     }
+}
 
+impl Holding {
     /// Says whether the owner may have another file of `size` bytes.
     pub(super) fn admit(&self, size: u64, default: Quota) -> Result<(), OverQuota> {
         self.own.over(default).admit(self.usage, size)
@@ -262,12 +250,12 @@ impl Holding {
     }
 }
 
-/// Counts files that come to owners, in the transaction that records them.
-pub(super) fn taken(files: &[&Admitted<'_>]) -> Given {
+/// Counts files of these sizes that come to owners, in the transaction that records them.
+pub(super) fn taken(files: impl Iterator<Item = (OwnerId, i64)>) -> Given {
     let mut taken: BTreeMap<OwnerId, (i64, i64)> = BTreeMap::new();
-    for file in files {
-        let (bytes, packages) = taken.entry(file.publish.new.owner).or_default();
-        *bytes = bytes.saturating_add(file.size);
+    for (owner, size) in files {
+        let (bytes, packages) = taken.entry(owner).or_default();
+        *bytes = bytes.saturating_add(size);
         *packages += 1;
     }
     given!(
@@ -293,18 +281,9 @@ pub(super) async fn give_back(
     let statement = sql!(
         "UPDATE owner_usage SET bytes = bytes - $2, packages = packages - 1 WHERE owner_id = $1",
         owner,
-        in_row(Some(size))?
+        size_in_row(size)?
     );
     transaction.run_one("usage of the owner", statement).await
-}
-
-impl Usage {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            bytes: row.value("bytes")?,
-            packages: row.value("packages")?,
-        })
-    }
 }
 
 impl std::fmt::Display for OwnQuota {
@@ -325,15 +304,4 @@ impl std::fmt::Display for OwnQuota {
             None => f.write_str("one upload: the server's"),
         }
     }
-}
-
-fn in_row(number: Option<u64>) -> Result<Option<i64>, MetadataError> {
-    number
-        .map(|number| {
-            i64::try_from(number).map_err(|_| MetadataError::Corrupt {
-                what: "size",
-                value: number.to_string(),
-            })
-        })
-        .transpose()
 }

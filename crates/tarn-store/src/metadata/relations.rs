@@ -16,7 +16,7 @@ use super::{
     catalog::read_scope::repository_in_sight,
     engine::{Transaction, sql},
     given::{Given, given},
-    rows::{FromRow, Row, read_all, row},
+    rows::{corrupt, row},
 };
 use tarn_base::names::{Branch, RepositoryName};
 
@@ -130,17 +130,13 @@ fn with_bounds(name: &str, bounds: &str) -> Vec<Dependency> {
         .collect()
 }
 
-/// What a row says that a package provides.
-fn provided(row: &Row, bounds: &'static str) -> Result<Dependency, MetadataError> {
-    let (name, bounds): (&str, &str) = (row.value("provided")?, row.value(bounds)?);
+/// What a package provides, by the name and its bounds.
+fn provided(name: &str, bounds: &str) -> Result<Dependency, MetadataError> {
     let found = with_bounds(name, bounds).into_iter().next();
     let without = || Dependency::parse_stored(name, &Limits::default()).ok();
     found
         .or_else(without)
-        .ok_or_else(|| MetadataError::Corrupt {
-            what: "provided name",
-            value: name.chars().take(64).collect(),
-        })
+        .ok_or_else(|| corrupt("provided name", name))
 }
 
 /// Writes the names in the transaction that records files, behind the files.
@@ -187,11 +183,11 @@ impl Metadata {
         file: PackageFileId,
         of: &Arch,
     ) -> Result<Vec<Provider>, MetadataError> {
-        let rows = self
+        let found: Vec<((String, String), Arch, RelatedPackage)> = self
             .engine
             .list(sql!(
                 concat!(
-                    "SELECT DISTINCT wanted.name AS provided, found.bounds AS bounds, package_files.arch AS arch, ",
+                    "SELECT DISTINCT wanted.name, found.bounds, package_files.arch, ",
                     related_columns!(),
                     " \
                      FROM package_names AS wanted CROSS JOIN package_names AS found \
@@ -209,14 +205,14 @@ impl Metadata {
                 MOST_PROVIDERS
             ))
             .await?;
-        let provider = |row: &Row| {
+        let provider = |((name, bounds), arch, package): ((String, String), _, _)| {
             Ok(Provider {
-                provides: provided(row, "bounds")?,
-                package: RelatedPackage::from_row(row)?,
-                arch: row.value("arch")?,
+                provides: provided(&name, &bounds)?,
+                package,
+                arch,
             })
         };
-        rows.iter().map(provider).collect()
+        found.into_iter().map(provider).collect()
     }
 
     /// The packages of an owner that depend on something that a file provides, by name; one as often as what it wants differs, at
@@ -228,14 +224,13 @@ impl Metadata {
         file: PackageFileId,
     ) -> Result<Vec<Dependent>, MetadataError> {
         // The limit is inside: of a library that everything needs, a page names some.
-        let rows = self
+        let found: Vec<(RelatedPackage, (String, String, String))> = self
             .engine
             .list(sql!(
                 concat!(
                     "SELECT DISTINCT ",
                     related_columns!(),
-                    ", provided.name AS provided, provided.bounds AS bounds, \
-                     wanting.bounds AS wanted FROM package_names AS provided CROSS JOIN package_names AS wanting \
+                    ", provided.name, provided.bounds, wanting.bounds FROM package_names AS provided CROSS JOIN package_names AS wanting \
                      JOIN repositories ON repositories.id = wanting.repository_id \
                      JOIN package_files ON package_files.id = wanting.file_id \
                      WHERE provided.file_id = $2 AND provided.kind = 'provides' AND wanting.owner_id = $1 \
@@ -249,18 +244,15 @@ impl Metadata {
                 MOST_DEPENDENTS
             ))
             .await?;
-        let dependent = |row: &Row| {
-            let provides = provided(row, "bounds")?;
-            Ok(Dependent {
-                package: RelatedPackage::from_row(row)?,
-                wants: with_bounds(provides.name(), row.value("wanted")?),
+        let mut dependents = Vec::with_capacity(found.len());
+        for (package, (name, bounds, wanted)) in found {
+            let provides = provided(&name, &bounds)?;
+            dependents.push(Dependent {
+                package,
+                wants: with_bounds(provides.name(), &wanted),
                 provides,
-            })
-        };
-        let mut dependents: Vec<Dependent> = rows
-            .iter()
-            .map(dependent)
-            .collect::<Result<_, MetadataError>>()?;
+            });
+        }
         dependents.sort_by(|a, b| a.package.cmp(&b.package));
         Ok(dependents)
     }
@@ -271,7 +263,7 @@ impl Metadata {
         repository: RepositoryId,
         origin: &str,
     ) -> Result<Vec<RelatedPackage>, MetadataError> {
-        let rows = self
+        let mut related: Vec<RelatedPackage> = self
             .engine
             .list(sql!(
                 concat!("SELECT DISTINCT ", related_columns!(), " FROM package_names \
@@ -284,7 +276,6 @@ impl Metadata {
                 MOST_RELATED
             ))
             .await?;
-        let mut related: Vec<RelatedPackage> = read_all(&rows)?;
         related.sort();
         Ok(related)
     }

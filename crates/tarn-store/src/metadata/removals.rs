@@ -13,11 +13,10 @@
 use apk::digest::Sha256Digest;
 
 use super::{
-    Act, Metadata, MetadataError, OwnerId, OwnerKind, WebhookId,
+    Act, Metadata, MetadataError, OwnerId, OwnerKind, RepositoryId,
     audit::Done,
     batches::{Batch, STEP},
     engine::{Transaction, sql},
-    rows::Row,
     users::is_last_site_admin,
 };
 
@@ -67,20 +66,16 @@ impl Metadata {
                 owner
             ))
             .await?;
-        let packages = used.map_or(Ok(0), |row| row.value("packages"))?;
+        let packages = used.unwrap_or(0);
         if packages > 0 && !with_packages {
             return Err(RemoveOwnerError::HasPackages(packages));
         }
         let detail = (packages > 0).then(|| format!("with {packages} packages"));
-        let done = Done {
-            action: match removed.kind {
-                OwnerKind::User => "user.delete",
-                OwnerKind::Organisation => "org.delete",
-            },
-            owner: Some(owner),
-            target: &removed.name,
-            detail: detail.as_deref(),
+        let action = match removed.kind {
+            OwnerKind::User => "user.delete",
+            OwnerKind::Organisation => "org.delete",
         };
+        let done = Done::of(owner, action, &removed.name).with(detail.as_deref());
         transaction.note(act, done).await?;
         transaction
             .run(sql!(
@@ -103,7 +98,7 @@ impl Metadata {
     /// When the database fails. Then nothing of this batch was deleted.
     pub async fn clear_removed(&self) -> Result<u64, MetadataError> {
         let nothing = sql!("SELECT 1 AS one FROM removals LIMIT 1");
-        if self.engine.row(nothing).await?.is_none() {
+        if !self.engine.any(nothing).await? {
             return Ok(0);
         }
         self.on_a_thread(async |metadata: Self| {
@@ -111,17 +106,15 @@ impl Metadata {
             let mut batch = Batch::begin();
             while batch.has_room() {
                 let next = sql!("SELECT kind, id FROM removals ORDER BY kind, id LIMIT 1");
-                let Some(row) = transaction.row(next).await? else {
+                let next: Option<(String, i64)> = transaction.row(next).await?;
+                let Some((kind, id)) = next else {
                     break;
                 };
-                let (kind, id): (&str, i64) = (row.value("kind")?, row.value("id")?);
-                let cleared = match kind {
+                let cleared = match kind.as_str() {
                     "owner" => {
                         clear_owner(&mut transaction, OwnerId::from_row(id), &mut batch).await?
                     }
-                    _ => {
-                        clear_webhook(&mut transaction, WebhookId::from_row(id), &mut batch).await?
-                    }
+                    _ => clear(&mut transaction, MESSAGES, id, &mut batch).await?,
                 };
                 if cleared {
                     let statement =
@@ -137,22 +130,6 @@ impl Metadata {
     }
 }
 
-/// Notes that a webhook is gone, in the transaction that deletes its row.
-pub(super) async fn note_webhook(
-    transaction: &mut Transaction,
-    webhook: WebhookId,
-) -> Result<(), MetadataError> {
-    transaction
-        .run_one(
-            "removal",
-            sql!(
-                "INSERT INTO removals (kind, id) VALUES ('webhook', $1)",
-                webhook
-            ),
-        )
-        .await
-}
-
 /// Deletes what an owner who is gone has left, as far as the batch has room. Whether that is all of it.
 async fn clear_owner(
     transaction: &mut Transaction,
@@ -164,11 +141,10 @@ async fn clear_owner(
             "SELECT id FROM repositories WHERE owner_id = $1 LIMIT 1",
             owner
         );
-        let Some(repository) = transaction.row(next).await? else {
+        let Some(repository) = transaction.row::<RepositoryId>(next).await? else {
             break;
         };
-        let repository: i64 = repository.value("id")?;
-        let gone = transaction
+        let gone: Vec<Sha256Digest> = transaction
             .rows(sql!(
                 "DELETE FROM package_files WHERE id IN (SELECT id FROM package_files WHERE repository_id = $1 \
                  ORDER BY sequence LIMIT $2) RETURNING sha256",
@@ -190,16 +166,9 @@ async fn clear_owner(
     clear(transaction, versions, owner.number(), batch).await
 }
 
-/// Deletes the messages to a webhook that is gone, as far as the batch has room. Whether those are all.
-async fn clear_webhook(
-    transaction: &mut Transaction,
-    webhook: WebhookId,
-    batch: &mut Batch,
-) -> Result<bool, MetadataError> {
-    let messages = "DELETE FROM webhook_deliveries WHERE id IN \
-                    (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 LIMIT $2)";
-    clear(transaction, messages, webhook.number(), batch).await
-}
+/// Deletes messages to a webhook that is gone, for [`clear`].
+const MESSAGES: &str = "DELETE FROM webhook_deliveries WHERE id IN \
+                        (SELECT id FROM webhook_deliveries WHERE webhook_id = $1 LIMIT $2)";
 
 /// Runs a statement that deletes at most so many (`$2`) rows of `$1`, as far as the batch has room. Whether those are all.
 async fn clear(
@@ -222,10 +191,9 @@ async fn clear(
 /// statements: the first locks the row, and the second sees what a transaction that had the lock before has committed.
 pub(super) async fn unneeded_without(
     transaction: &mut Transaction,
-    gone: &[Row],
+    gone: &[Sha256Digest],
 ) -> Result<(), MetadataError> {
-    for row in gone {
-        let sha256: Sha256Digest = row.value("sha256")?;
+    for sha256 in gone {
         transaction
             .run(sql!(
                 "UPDATE blobs SET state = 'unneeded' WHERE sha256 = $1 AND state = 'live'",
@@ -269,7 +237,5 @@ async fn only_admin_of(
              ORDER BY owners.name_lower LIMIT 1",
             user
         ))
-        .await?
-        .map(|row| row.value("name"))
-        .transpose()
+        .await
 }

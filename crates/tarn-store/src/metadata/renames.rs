@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 
 use super::{
-    Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind,
+    Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind, TokenId,
     audit::Done,
     engine::{Transaction, sql},
     owners::owner_columns,
-    rows::{read, read_all, row, select},
+    rows::{row, select},
 };
 use tarn_base::{clock::Timestamp, names::OwnerName};
 
 /// How many former names an owner may have: each keeps others from it.
-pub const MAX_FORMER_NAMES: usize = 8;
+pub const MAX_FORMER_NAMES: u64 = 8;
 
 row! {
     /// A name that an owner had.
@@ -49,16 +49,15 @@ async fn rename_in_limits(
     relimit: Relimit<'_>,
 ) -> Result<u64, MetadataError> {
     // More than are meant, where a name ends like this one or has a `_`; `relimit` decides.
-    let rows = transaction
+    let tokens: Vec<(TokenId, String)> = transaction
         .rows(sql!(
             "SELECT id, limits FROM tokens WHERE limits LIKE $1 ORDER BY id",
             format!("%{old}/%")
         ))
         .await?;
     let mut renamed = 0;
-    for row in &rows {
-        let (id, limits): (i64, &str) = (row.value("id")?, row.value("limits")?);
-        let Some(limits) = relimit(limits, old) else {
+    for (id, limits) in tokens {
+        let Some(limits) = relimit(&limits, old) else {
             continue;
         };
         let statement = sql!("UPDATE tokens SET limits = $2 WHERE id = $1", id, limits);
@@ -82,12 +81,8 @@ impl Metadata {
                     name.as_str()
                 ))
                 .await
-                .and_then(read)
         };
-        self.memory
-            .former_owners
-            .get(&self.memory.watch, name.lower(), ask)
-            .await
+        self.memory.former_owners.get(name.lower(), ask).await
     }
 
     /// The names that an owner had, oldest first.
@@ -101,7 +96,6 @@ impl Metadata {
                 owner
             ))
             .await
-            .and_then(|rows| read_all(&rows))
     }
 
     /// Gives an owner another name. The old one becomes a former name, unless they differ in case only. An owner may
@@ -146,37 +140,25 @@ impl Metadata {
                 owner
             ))
             .await?;
-        let others = transaction
-            .row(sql!(
-                "SELECT owner_id FROM former_names WHERE name_lower = $1",
-                name.lower()
-            ))
-            .await?;
-        if others.is_some() {
+        if transaction.was_called(name).await? {
             return Err(RenameError::NameTaken);
         }
         let old = before.name.to_ascii_lowercase();
         if old != name.lower() {
-            transaction
-                .run_one(
-                    "former name",
-                    sql!(
-                        "INSERT INTO former_names (name_lower, name, owner_id, since) VALUES ($1, $2, $3, $4)",
-                        old.as_str(),
-                        before.name.as_str(),
-                        owner,
-                        act.at
-                    ),
-                )
-                .await?;
+            let statement = sql!(
+                "INSERT INTO former_names (name_lower, name, owner_id, since) VALUES ($1, $2, $3, $4)",
+                old.as_str(),
+                before.name.as_str(),
+                owner,
+                act.at
+            );
+            transaction.run_one("former name", statement).await?;
         }
-        let kept = transaction
-            .rows(sql!(
-                "SELECT name FROM former_names WHERE owner_id = $1",
-                owner
-            ))
-            .await?;
-        if kept.len() > MAX_FORMER_NAMES {
+        let kept = sql!(
+            "SELECT COUNT(*) AS count FROM former_names WHERE owner_id = $1",
+            owner
+        );
+        if transaction.count(kept).await? > MAX_FORMER_NAMES {
             return Err(RenameError::TooManyFormerNames);
         }
         let mut detail = format!("from {} to {name}", before.name);
@@ -192,8 +174,7 @@ impl Metadata {
             OwnerKind::Organisation => "org.rename",
         };
         let done = Done::of(owner, action, &before.name).with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 
@@ -204,26 +185,17 @@ impl Metadata {
         act: &Act<'_>,
     ) -> Result<bool, MetadataError> {
         let mut transaction = self.engine.write().await?;
-        let released = transaction
+        let released: Option<(OwnerId, String)> = transaction
             .row(sql!(
                 "DELETE FROM former_names WHERE name_lower = $1 RETURNING owner_id, name",
                 name.lower()
             ))
             .await?;
-        let Some(released) = released else {
+        let Some((owner, name)) = released else {
             return Ok(false);
         };
-        transaction
-            .note(
-                act,
-                Done::of(
-                    released.value("owner_id")?,
-                    "name.release",
-                    released.value("name")?,
-                ),
-            )
-            .await?;
-        transaction.commit().await?;
+        let done = Done::of(owner, "name.release", &name);
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 }

@@ -1,9 +1,10 @@
 //! Rows, and what they are read into.
 //!
-//! A type of the tables says once, in [`row!`], which column each of its fields is: its list of columns and the reading of a row come
-//! of that. What the value of a column can be taken as, and what is wrong with it otherwise, says [`Column`].
+//! What a row is read into takes its columns one after the other: a value takes one, a type of the tables as many as it has, a tuple those of
+//! its parts. A type of the tables says once, in [`row!`], which column each of its fields is: its list of columns and the reading
+//! of a row come of that. What the value of a column can be taken as, and what is wrong with it otherwise, says [`Column`].
 
-use std::sync::Arc;
+use std::vec;
 
 use apk::{
     arch::Arch,
@@ -19,58 +20,101 @@ use tarn_base::{
     names::{Branch, RepositoryName},
 };
 
-/// One row of an answer.
+/// One row of an answer: a value for each column.
 #[derive(Debug)]
-pub(super) struct Row {
-    columns: Arc<[String]>,
-    values: Vec<Value>,
-}
+pub(super) struct Row(pub(super) Vec<Value>);
 
 impl Row {
-    /// A row of these values, one for each column.
-    pub(super) const fn new(columns: Arc<[String]>, values: Vec<Value>) -> Self {
-        Self { columns, values }
+    /// What all of its columns are read into.
+    pub(super) fn read<T: FromRow>(self) -> Result<T, MetadataError> {
+        let mut left = Columns {
+            values: self.0.into_iter(),
+            taken: 0,
+        };
+        let read = T::take(&mut left)?;
+        match left.values.len() {
+            0 => Ok(read),
+            more => Err(corrupt("row", &format!("{more} columns too many"))),
+        }
     }
+}
 
-    /// The value in the column of that name.
-    pub(super) fn value<'r, T: Column<'r>>(
-        &'r self,
-        column: &'static str,
-    ) -> Result<T, MetadataError> {
-        let index = self.columns.iter().position(|name| name == column);
-        let value = index.and_then(|index| self.values.get(index));
+/// The columns of a row that are not read yet.
+pub(super) struct Columns {
+    values: vec::IntoIter<Value>,
+    taken: usize,
+}
+
+/// What the next columns of a row are read into.
+pub(super) trait FromRow: Sized {
+    /// How many those are.
+    const COLUMNS: usize;
+
+    fn take(left: &mut Columns) -> Result<Self, MetadataError>;
+}
+
+impl<T: Column> FromRow for T {
+    const COLUMNS: usize = 1;
+
+    fn take(left: &mut Columns) -> Result<Self, MetadataError> {
+        left.taken += 1;
+        let value = left.values.next();
         value
-            .map_or(Err(Unfit::Type), T::take)
+            .map_or(Err(Unfit::Type), T::of)
             .map_err(|unfit| match unfit {
-                Unfit::Type => corrupt(column, "of another type, or not asked for"),
+                Unfit::Type => {
+                    let problem = format!("number {}, of another type or not there", left.taken);
+                    corrupt("column", &problem)
+                }
                 Unfit::Value(error) => error,
             })
     }
 }
 
-/// What a row, or a part of one, is read into.
-pub(super) trait FromRow: Sized {
-    fn from_row(row: &Row) -> Result<Self, MetadataError>;
+macro_rules! tuples {
+    ($(($($part:ident),+);)+) => {$(
+        impl<$($part: FromRow),+> FromRow for ($($part,)+) {
+            const COLUMNS: usize = 0 $(+ $part::COLUMNS)+;
+
+            fn take(left: &mut Columns) -> Result<Self, MetadataError> {
+                Ok(($($part::take(left)?,)+))
+            }
+        }
+    )+};
 }
 
-impl<A: FromRow, B: FromRow> FromRow for (A, B) {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok((A::from_row(row)?, B::from_row(row)?))
+tuples! {
+    (A, B);
+    (A, B, C);
+    (A, B, C, D);
+    (A, B, C, D, E);
+}
+
+/// The columns of a table that is joined by LEFT JOIN: none where the first of them is NULL.
+pub(super) struct Joined<T>(pub(super) Option<T>);
+
+impl<T: FromRow> FromRow for Joined<T> {
+    const COLUMNS: usize = T::COLUMNS;
+
+    fn take(left: &mut Columns) -> Result<Self, MetadataError> {
+        match left.values.as_slice().first() {
+            Some(value) if value.is_null() => {
+                left.taken += T::COLUMNS;
+                left.values.nth(T::COLUMNS - 1);
+                Ok(Self(None))
+            }
+            _ => T::take(left).map(Some).map(Self),
+        }
     }
 }
 
-/// Reads the row of an answer that has at most one.
-pub(super) fn read<T: FromRow>(row: Option<Row>) -> Result<Option<T>, MetadataError> {
-    row.map(|row| T::from_row(&row)).transpose()
-}
-
 /// Reads every row of an answer.
-pub(super) fn read_all<T: FromRow, C: FromIterator<T>>(rows: &[Row]) -> Result<C, MetadataError> {
-    rows.iter().map(T::from_row).collect()
+pub(super) fn read_all<T: FromRow>(rows: Vec<Row>) -> Result<Vec<T>, MetadataError> {
+    rows.into_iter().map(Row::read).collect()
 }
 
-/// Makes a type of rows. Beside each field stands the column that it is, as `table.column`. `$columns!()` is the list of those, as a piece
-/// of a SELECT or a RETURNING; each is called `table_column` there, so that no two tables are in each other's way.
+/// Makes a type of rows, whose fields take their columns in their order. Where beside each field stands the column that it is, as
+/// `table.column`, `$columns!()` is the list of those, as a piece of a SELECT or a RETURNING.
 macro_rules! row {
     (
         $(#[$meta:meta])*
@@ -83,33 +127,43 @@ macro_rules! row {
             )*
         }
     ) => {
-        $(#[$meta])*
-        $visibility struct $type {
-            $(#[$doc])*
-            pub $field: $of,
-            $($(#[$other_doc])* pub $other: $of_other,)*
+        $crate::metadata::rows::row! {
+            $(#[$meta])*
+            $visibility struct $type {
+                $(#[$doc])*
+                pub $field: $of,
+                $($(#[$other_doc])* pub $other: $of_other,)*
+            }
         }
 
         macro_rules! $columns {
             () => {
                 concat!(
-                    stringify!($table), ".", stringify!($column), " AS ",
-                    stringify!($table), "_", stringify!($column),
-                    $(
-                        ", ", stringify!($other_table), ".", stringify!($other_column), " AS ",
-                        stringify!($other_table), "_", stringify!($other_column),
-                    )*
+                    stringify!($table), ".", stringify!($column),
+                    $(", ", stringify!($other_table), ".", stringify!($other_column),)*
                 )
             };
         }
+    };
+    (
+        $(#[$meta:meta])*
+        $visibility:vis struct $type:ident {
+            $($(#[$doc:meta])* pub $field:ident: $of:ty,)+
+        }
+    ) => {
+        $(#[$meta])*
+        $visibility struct $type {
+            $($(#[$doc])* pub $field: $of,)+
+        }
 
         impl $crate::metadata::rows::FromRow for $type {
-            fn from_row(
-                row: &$crate::metadata::rows::Row,
+            const COLUMNS: usize = 0 $(+ <$of as $crate::metadata::rows::FromRow>::COLUMNS)+;
+
+            fn take(
+                left: &mut $crate::metadata::rows::Columns,
             ) -> Result<Self, $crate::metadata::MetadataError> {
                 Ok(Self {
-                    $field: row.value(concat!(stringify!($table), "_", stringify!($column)))?,
-                    $($other: row.value(concat!(stringify!($other_table), "_", stringify!($other_column)))?,)*
+                    $($field: $crate::metadata::rows::FromRow::take(left)?,)+
                 })
             }
         }
@@ -148,121 +202,81 @@ pub(super) fn corrupt(what: &'static str, value: &str) -> MetadataError {
     }
 }
 
+/// A size as a column has it.
+pub(super) fn size_in_row(size: u64) -> Result<i64, MetadataError> {
+    i64::try_from(size).map_err(|_| corrupt("size", &size.to_string()))
+}
+
 /// What a value of a row can be taken as.
-pub(super) trait Column<'r>: Sized {
-    fn take(value: &'r Value) -> Result<Self, Unfit>;
+pub(super) trait Column: Sized {
+    fn of(value: Value) -> Result<Self, Unfit>;
 }
 
-impl<'r> Column<'r> for i64 {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        match value {
-            Value::Integer(Some(number)) => Ok(*number),
-            _ => Err(Unfit::Type),
+macro_rules! columns {
+    ($($type:ty: |$value:ident| $read:expr;)+) => {$(
+        impl Column for $type {
+            fn of($value: Value) -> Result<Self, Unfit> {
+                $read
+            }
         }
-    }
+    )+};
 }
 
-/// A number or a size, which is never negative.
-impl<'r> Column<'r> for u64 {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        let number = i64::take(value)?;
+columns! {
+    i64: |value| match value {
+        Value::Integer(Some(number)) => Ok(number),
+        _ => Err(Unfit::Type),
+    };
+    // A number or a size, which is never negative.
+    u64: |value| {
+        let number = i64::of(value)?;
         Self::try_from(number).map_err(|_| Unfit::corrupt("size", &number.to_string()))
-    }
-}
-
-impl<'r> Column<'r> for u32 {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        let number = i64::take(value)?;
+    };
+    u32: |value| {
+        let number = i64::of(value)?;
         Self::try_from(number).map_err(|_| Unfit::corrupt("number", &number.to_string()))
-    }
-}
-
-impl<'r> Column<'r> for Timestamp {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        i64::take(value).map(Self::from_micros)
-    }
-}
-
-impl<'r> Column<'r> for bool {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        match value {
-            Value::Flag(flag) => Ok(*flag),
-            // SQLite has no other.
-            value => Ok(i64::take(value)? != 0),
-        }
-    }
-}
-
-impl<'r> Column<'r> for &'r str {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        match value {
-            Value::Text(Some(text)) => Ok(text),
-            _ => Err(Unfit::Type),
-        }
-    }
-}
-
-impl<'r> Column<'r> for String {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        <&str>::take(value).map(Self::from)
-    }
-}
-
-impl<'r> Column<'r> for StoredFacts {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        String::take(value).map(Self::from_row)
-    }
-}
-
-impl<'r> Column<'r> for StoredSigners {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        String::take(value).map(Self::from_row)
-    }
-}
-
-impl<'r> Column<'r> for &'r [u8] {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        match value {
-            Value::Bytes(bytes) => Ok(bytes),
-            _ => Err(Unfit::Type),
-        }
-    }
-}
-
-impl<'r> Column<'r> for Vec<u8> {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        <&[u8]>::take(value).map(Self::from)
-    }
-}
-
-impl<'r, const N: usize> Column<'r> for [u8; N] {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        <&[u8]>::take(value)?.try_into().map_err(|_| Unfit::Type)
-    }
-}
-
-impl<'r> Column<'r> for Sha256Digest {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        let bytes = <&[u8]>::take(value)?;
+    };
+    Timestamp: |value| i64::of(value).map(Self::from_micros);
+    bool: |value| match value {
+        Value::Flag(Some(flag)) => Ok(flag),
+        // SQLite has no other.
+        value => Ok(i64::of(value)? != 0),
+    };
+    String: |value| match value {
+        Value::Text(Some(text)) => Ok(text),
+        _ => Err(Unfit::Type),
+    };
+    StoredFacts: |value| String::of(value).map(Self::from_row);
+    StoredSigners: |value| String::of(value).map(Self::from_row);
+    Vec<u8>: |value| match value {
+        Value::Bytes(Some(bytes)) => Ok(bytes),
+        _ => Err(Unfit::Type),
+    };
+    Sha256Digest: |value| {
+        let bytes = Vec::of(value)?;
         let length = |_| Unfit::corrupt("digest", &format!("{} bytes", bytes.len()));
-        bytes.try_into().map(Self::from_bytes).map_err(length)
-    }
+        let digest = bytes.as_slice().try_into();
+        digest.map(Self::from_bytes).map_err(length)
+    };
+    PackageHash: |value| {
+        let bytes = Vec::of(value)?;
+        let length = || Unfit::corrupt("identity", &format!("{} bytes", bytes.len()));
+        Self::from_bytes(&bytes).ok_or_else(length)
+    };
 }
 
-impl<'r> Column<'r> for PackageHash {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        let bytes = <&[u8]>::take(value)?;
-        let length = || Unfit::corrupt("identity", &format!("{} bytes", bytes.len()));
-        Self::from_bytes(bytes).ok_or_else(length)
+impl<const N: usize> Column for [u8; N] {
+    fn of(value: Value) -> Result<Self, Unfit> {
+        Vec::of(value)?.try_into().map_err(|_| Unfit::Type)
     }
 }
 
 /// NULL is `None`.
-impl<'r, T: Column<'r>> Column<'r> for Option<T> {
-    fn take(value: &'r Value) -> Result<Self, Unfit> {
-        match value {
-            Value::Integer(None) | Value::Text(None) => Ok(None),
-            value => T::take(value).map(Some),
+impl<T: Column> Column for Option<T> {
+    fn of(value: Value) -> Result<Self, Unfit> {
+        match value.is_null() {
+            true => Ok(None),
+            false => T::of(value).map(Some),
         }
     }
 }
@@ -270,10 +284,10 @@ impl<'r, T: Column<'r>> Column<'r> for Option<T> {
 /// Types that are kept as a text, with what they are called where the text is none of theirs.
 macro_rules! texts {
     ($($type:ty, $what:literal, $read:expr;)+) => {$(
-        impl<'r> Column<'r> for $type {
-            fn take(value: &'r Value) -> Result<Self, Unfit> {
-                let text = <&str>::take(value)?;
-                $read(text).map_err(|_| Unfit::corrupt($what, text))
+        impl Column for $type {
+            fn of(value: Value) -> Result<Self, Unfit> {
+                let text = String::of(value)?;
+                $read(&text).map_err(|_| Unfit::corrupt($what, &text))
             }
         }
     )+};

@@ -4,7 +4,7 @@ use super::{
     Act, Metadata, MetadataError, OwnerId,
     audit::Done,
     engine::{Transaction, sql},
-    rows::{FromRow, read, row, select},
+    rows::{row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -64,16 +64,8 @@ impl Metadata {
         &self,
         user: OwnerId,
     ) -> Result<Option<SecondFactor>, MetadataError> {
-        let ask = async |user: &OwnerId| {
-            self.engine
-                .look_up(sql!(SELECT, *user))
-                .await
-                .and_then(read)
-        };
-        self.memory
-            .second_factors
-            .get(&self.memory.watch, user, ask)
-            .await
+        let ask = async |user: &OwnerId| self.engine.look_up(sql!(SELECT, *user)).await;
+        self.memory.second_factors.get(user, ask).await
     }
 
     /// How many recovery codes of a user are left.
@@ -132,16 +124,12 @@ impl Metadata {
         let mut transaction = self.engine.write().await?;
         let outcome = use_code(&mut transaction, user, begun, claim, act, wait).await?;
         if outcome == CodeOutcome::Taken {
-            transaction
-                .run_one(
-                    "second factor",
-                    sql!(
-                        "UPDATE second_factors SET confirmed_at = $2 WHERE user_id = $1 AND confirmed_at IS NULL",
-                        user,
-                        act.at
-                    ),
-                )
-                .await?;
+            let statement = sql!(
+                "UPDATE second_factors SET confirmed_at = $2 WHERE user_id = $1 AND confirmed_at IS NULL",
+                user,
+                act.at
+            );
+            transaction.run_one("second factor", statement).await?;
             replace_recovery_codes(&mut transaction, user, recovery).await?;
             forget_verified(&mut transaction, user).await?;
             note(&mut transaction, act, user, "factor.enable").await?;
@@ -199,12 +187,8 @@ impl Metadata {
         act: &Act<'_>,
     ) -> Result<bool, MetadataError> {
         let mut transaction = self.engine.write().await?;
-        let in_force = transaction
-            .row(sql!(SELECT, user))
-            .await
-            .and_then(read::<SecondFactor>)?
-            .is_some_and(|factor| factor.confirmed_at.is_some());
-        if !in_force {
+        let factor: Option<SecondFactor> = transaction.row(sql!(SELECT, user)).await?;
+        if factor.and_then(|factor| factor.confirmed_at).is_none() {
             return Ok(false);
         }
         replace_recovery_codes(&mut transaction, user, recovery).await?;
@@ -223,9 +207,9 @@ async fn use_code(
     act: &Act<'_>,
     wait: impl Fn(&SecondFactor) -> bool,
 ) -> Result<CodeOutcome, MetadataError> {
-    let current = match transaction.row(sql!(SELECT, user)).await? {
-        Some(row) => SecondFactor::from_row(&row)?,
-        None => return Ok(CodeOutcome::Gone),
+    let current: Option<SecondFactor> = transaction.row(sql!(SELECT, user)).await?;
+    let Some(current) = current else {
+        return Ok(CodeOutcome::Gone);
     };
     if current.sealed != factor.sealed || current.confirmed_at != factor.confirmed_at {
         return Ok(CodeOutcome::Gone);
@@ -256,27 +240,19 @@ async fn use_code(
         }
     };
     if used == 0 {
-        transaction
-            .run_one(
-                "second factor",
-                sql!(
-                    "UPDATE second_factors SET wrong_codes = wrong_codes + 1, last_wrong_at = $2 WHERE user_id = $1",
-                    user,
-                    act.at
-                ),
-            )
-            .await?;
+        let statement = sql!(
+            "UPDATE second_factors SET wrong_codes = wrong_codes + 1, last_wrong_at = $2 WHERE user_id = $1",
+            user,
+            act.at
+        );
+        transaction.run_one("second factor", statement).await?;
         return Ok(CodeOutcome::Refused);
     }
-    transaction
-        .run_one(
-            "second factor",
-            sql!(
-                "UPDATE second_factors SET wrong_codes = 0 WHERE user_id = $1",
-                user
-            ),
-        )
-        .await?;
+    let statement = sql!(
+        "UPDATE second_factors SET wrong_codes = 0 WHERE user_id = $1",
+        user
+    );
+    transaction.run_one("second factor", statement).await?;
     if matches!(claim, CodeClaim::Recovery(_)) {
         note(transaction, act, user, "recovery-code.use").await?;
     }

@@ -5,7 +5,7 @@ use apk::{arch::Arch, digest::Sha256Digest, name::PackageName, version::Version}
 use super::{
     Metadata, MetadataError, OwnerId, PackageFileId, RepositoryId,
     engine::sql,
-    rows::{read, row, select},
+    rows::{row, select},
 };
 use crate::blobs::BlobKey;
 use tarn_base::{
@@ -102,11 +102,10 @@ impl Metadata {
                 Arch::noarch().as_str()
             ))
             .await
-            .and_then(read)
         };
         self.memory
             .package_files
-            .get_if(Option::is_some, &self.memory.watch, place, ask)
+            .get_if(Option::is_some, place, ask)
             .await
     }
 }

@@ -8,7 +8,7 @@ use super::{
     Act, Metadata, MetadataError, OwnerId, SessionId, User,
     audit::Done,
     engine::sql,
-    rows::{read, read_all, row, select},
+    rows::{row, select},
     users::user_columns,
 };
 use tarn_base::clock::Timestamp;
@@ -84,7 +84,7 @@ impl Metadata {
                 new.at_most.saturating_sub(1)
             ))
             .await?;
-        let row = transaction
+        let id: SessionId = transaction
             .row(sql!(
                 "INSERT INTO sessions (hash, user_id, credential_version, created_at, last_used_at, expires_at, proved_at, \
                  address, agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
@@ -101,14 +101,9 @@ impl Metadata {
             .await
             .map_err(|error| error.or_missing("user"))?
             .ok_or(MetadataError::Missing("session"))?;
-        let id: SessionId = row.value("id")?;
-        transaction
-            .note(
-                act,
-                Done::of(new.user, "session.add", &id.to_string()).with(Some(new.agent)),
-            )
-            .await?;
-        transaction.commit().await?;
+        let target = id.to_string();
+        let done = Done::of(new.user, "session.add", &target).with(Some(new.agent));
+        transaction.commit_noting(act, done).await?;
         Ok(id)
     }
 
@@ -128,12 +123,9 @@ impl Metadata {
                     ),
                     hash
                 ))
-                .await.and_then(read)
+                .await
         };
-        self.memory
-            .sessions
-            .get(&self.memory.watch, *hash, ask)
-            .await
+        self.memory.sessions.get(*hash, ask).await
     }
 
     /// The sessions of a user that count at that moment, the one that was used last first.
@@ -155,7 +147,6 @@ impl Metadata {
                 now
             ))
             .await
-            .and_then(|rows| read_all(&rows))
     }
 
     /// Ends a session of a user, which counts no more from then on. `false` when there was none.
@@ -176,10 +167,9 @@ impl Metadata {
         if ended == 0 {
             return Ok(false);
         }
-        transaction
-            .note(act, Done::of(user, "session.end", &session.to_string()))
-            .await?;
-        transaction.commit().await?;
+        let target = session.to_string();
+        let done = Done::of(user, "session.end", &target);
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 
@@ -202,13 +192,9 @@ impl Metadata {
         if ended == 0 {
             return Ok(0);
         }
-        transaction
-            .note(
-                act,
-                Done::of(user, "session.end", "").with(Some(&format!("{ended} at once"))),
-            )
-            .await?;
-        transaction.commit().await?;
+        let detail = format!("{ended} at once");
+        let done = Done::of(user, "session.end", "").with(Some(&detail));
+        transaction.commit_noting(act, done).await?;
         Ok(ended)
     }
 
@@ -235,25 +221,17 @@ impl Metadata {
         act: &Act<'_>,
     ) -> Result<bool, MetadataError> {
         let mut transaction = self.engine.write().await?;
-        let row = transaction
+        let user = transaction
             .row(sql!(
                 "UPDATE sessions SET proved_at = $2 WHERE id = $1 RETURNING user_id",
                 session,
                 act.at
             ))
             .await?;
-        let Some(row) = row else { return Ok(false) };
-        transaction
-            .note(
-                act,
-                Done::of(
-                    row.value("user_id")?,
-                    "session.confirm",
-                    &session.to_string(),
-                ),
-            )
-            .await?;
-        transaction.commit().await?;
+        let Some(user) = user else { return Ok(false) };
+        let target = session.to_string();
+        let done = Done::of(user, "session.confirm", &target);
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 

@@ -13,7 +13,7 @@ use super::{
     audit::Done,
     change_times::next_change,
     engine::{Transaction, sql},
-    rows::{FromRow, read_all, row, select},
+    rows::{row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -148,12 +148,9 @@ impl Metadata {
                     *owner
                 ))
                 .await
-                .and_then(|rows| read_all(&rows))
+                .map(Arc::from)
         };
-        self.memory
-            .signing_keys
-            .get(&self.memory.watch, owner, ask)
-            .await
+        self.memory.signing_keys.get(owner, ask).await
     }
 
     /// Keeps an owner's first RSA key. When the owner has an active one already, nothing is kept and that one is given back
@@ -178,8 +175,8 @@ impl Metadata {
         }
         let changed_at = change_time(&mut transaction, new.owner, act.at).await?;
         let row = insert_active(&mut transaction, new, act.at, changed_at).await?;
-        note_key(&mut transaction, act, "key.add", new.owner, new.name).await?;
-        transaction.commit().await?;
+        let done = Done::of(new.owner, "key.add", new.name);
+        transaction.commit_noting(act, done).await?;
         Ok(row)
     }
 
@@ -223,8 +220,8 @@ impl Metadata {
             KeyOrigin::Made => "key.rotate",
             KeyOrigin::Imported => "key.import",
         };
-        note_key(&mut transaction, act, action, new.owner, new.name).await?;
-        transaction.commit().await?;
+        let done = Done::of(new.owner, action, new.name);
+        transaction.commit_noting(act, done).await?;
         Ok(row)
     }
 
@@ -242,7 +239,7 @@ impl Metadata {
     ) -> Result<bool, ChangeKeyError> {
         let mut transaction = self.engine.write().await?;
         lock_owner(&mut transaction, owner).await?;
-        let row = transaction
+        let (id, key_type, before): (SigningKeyId, KeyType, KeyState) = transaction
             .row(sql!(
                 "SELECT id, algorithm, state FROM signing_keys WHERE owner_id = $1 AND name = $2",
                 owner,
@@ -250,11 +247,10 @@ impl Metadata {
             ))
             .await?
             .ok_or(ChangeKeyError::NoSuchKey)?;
-        if row.value::<KeyState>("state")? == state {
+        if before == state {
             return Ok(false);
         }
         let active = active(&mut transaction, owner).await?;
-        let key_type = row.value("algorithm")?;
         match (state, key_type) {
             (KeyState::Retired, KeyType::Rsa) if rsa(&active) <= 1 => {
                 return Err(ChangeKeyError::OnlyRsa);
@@ -265,7 +261,7 @@ impl Metadata {
             (KeyState::Retired | KeyState::Active, _) => {}
         }
         let changed_at = change_time(&mut transaction, owner, act.at).await?;
-        let key = (row.value("id")?, name);
+        let key = (id, name);
         change_state(&mut transaction, owner, key, (state, changed_at), act).await?;
         transaction.commit().await?;
         Ok(true)
@@ -304,33 +300,18 @@ async fn change_state(
     (state, changed_at): (KeyState, Timestamp),
     act: &Act<'_>,
 ) -> Result<(), MetadataError> {
-    transaction
-        .run_one(
-            "signing key",
-            sql!(
-                "UPDATE signing_keys SET state = $2, changed_at = $3 WHERE id = $1",
-                id,
-                state,
-                changed_at
-            ),
-        )
-        .await?;
+    let statement = sql!(
+        "UPDATE signing_keys SET state = $2, changed_at = $3 WHERE id = $1",
+        id,
+        state,
+        changed_at
+    );
+    transaction.run_one("signing key", statement).await?;
     let action = match state {
         KeyState::Active => "key.reactivate",
         KeyState::Retired => "key.retire",
     };
-    note_key(transaction, act, action, owner, name).await
-}
-
-async fn note_key(
-    transaction: &mut Transaction,
-    act: &Act<'_>,
-    action: &'static str,
-    owner: OwnerId,
-    name: &str,
-) -> Result<(), MetadataError> {
-    let done = Done::of(owner, action, name);
-    transaction.note(act, done).await
+    transaction.note(act, Done::of(owner, action, name)).await
 }
 
 /// When a change of an owner's keys counts as made.
@@ -339,15 +320,15 @@ async fn change_time(
     owner: OwnerId,
     now: Timestamp,
 ) -> Result<Timestamp, MetadataError> {
-    let previous = transaction
+    let previous: Option<Option<Timestamp>> = transaction
         .row(sql!(
             "SELECT MAX(changed_at) AS changed_at FROM (\
              SELECT changed_at FROM signing_keys WHERE owner_id = $1 \
              UNION ALL SELECT changed_at FROM repositories WHERE owner_id = $1) AS changes",
             owner
         ))
-        .await?
-        .map_or(Ok(None), |row| row.value("changed_at"))?;
+        .await?;
+    let previous = previous.flatten();
     Ok(previous.map_or(now, |previous| next_change(previous, now)))
 }
 
@@ -365,7 +346,6 @@ async fn active(
             owner
         ))
         .await
-        .and_then(|rows| read_all(&rows))
 }
 
 async fn insert_active(
@@ -374,7 +354,7 @@ async fn insert_active(
     created_at: Timestamp,
     changed_at: Timestamp,
 ) -> Result<SigningKeyRow, AddKeyError> {
-    let row = transaction
+    transaction
         .row(sql!(
             concat!("INSERT INTO signing_keys (owner_id, name, algorithm, public_pem, sealed, state, created_at, changed_at) \
              VALUES ($1, $2, $3, $4, $5, 'active', $6, $7) ON CONFLICT (owner_id, name) DO NOTHING RETURNING ", key_columns!()),
@@ -387,6 +367,5 @@ async fn insert_active(
             changed_at
         ))
         .await?
-        .ok_or(AddKeyError::NameTaken)?;
-    Ok(SigningKeyRow::from_row(&row)?)
+        .ok_or(AddKeyError::NameTaken)
 }

@@ -27,7 +27,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 use tokio::{
     runtime::Handle,
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{timeout, timeout_at},
 };
 
@@ -37,14 +37,14 @@ use self::{
     transaction::Open,
 };
 use super::{
-    MetadataError, WRITE_WAIT,
+    MetadataError,
     db_version::{HeaderWatch, Watch},
-    engine::{Engine, Purpose, Statement},
+    engine::{Engine, Kind, Purpose, Statement},
+    error::Cause,
     rows::Row,
 };
-use tarn_base::counter::Counter;
 
-/// How long SQLite waits for a lock that another process has, but for that of a transaction, which [`WRITE_WAIT`] bounds.
+/// How long SQLite waits for a lock that another process has, but for that of a transaction, which [`super::WRITE_WAIT`] bounds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a caller waits for its turn to read.
 const TURN_TIMEOUT: Duration = Duration::from_secs(20);
@@ -163,12 +163,6 @@ pub(super) struct Sqlite {
     /// Whose turn it is to write. In turns nothing waits for the lock of the database but for another process, and SQLite waits
     /// for it in sleeps.
     writers: Turns,
-    /// How long a transaction waits for its turn and for other processes, together.
-    pub(super) write_wait: Duration,
-    /// How many questions were asked, outside of transactions that write.
-    pub(super) questions: Arc<Counter>,
-    /// Is notified after a commit of what fills the outbox.
-    pub(super) outbox: Arc<Notify>,
 }
 
 impl Sqlite {
@@ -186,9 +180,6 @@ impl Sqlite {
             others: Readers::new(4, "read", 60),
             writing: Arc::new(Connections::new(path.to_path_buf(), writer)),
             writers: Turns::new(1, "write: others went on writing for too long"),
-            write_wait: WRITE_WAIT,
-            questions: Arc::default(),
-            outbox: Arc::default(),
         }
     }
 
@@ -225,9 +216,8 @@ impl Sqlite {
         on_thread(&self.runtime, ask).await?
     }
 
-    /// A transaction whose statements run on threads that may wait: see [`Engine::write`].
-    pub(super) async fn write(&self) -> Result<Transaction, MetadataError> {
-        let until = Instant::now() + self.write_wait;
+    /// A transaction whose statements run on threads that may wait: see [`Engine::write`]. It begins by then, or not.
+    pub(super) async fn write(&self, until: Instant) -> Result<Transaction, MetadataError> {
         let turn = self.writers.take_until(until).await?;
         let writing = Arc::clone(&self.writing);
         let begin = move || Open::begin(writing, turn, until);
@@ -235,9 +225,8 @@ impl Sqlite {
         Ok(Transaction::new(open, Some(self.runtime.clone())))
     }
 
-    /// A transaction whose statements run on the thread that calls: see [`Engine::write_here`]. The caller waits `since` then.
-    pub(super) async fn write_here(&self, since: Instant) -> Result<Transaction, MetadataError> {
-        let until = since + self.write_wait;
+    /// A transaction whose statements run on the thread that calls: see [`Engine::write_here`]. It begins by then, or not.
+    pub(super) async fn write_here(&self, until: Instant) -> Result<Transaction, MetadataError> {
         let turn = self.writers.take_until(until).await?;
         let open = Open::begin(Arc::clone(&self.writing), turn, until)?;
         Ok(Transaction::new(open, None))
@@ -277,7 +266,8 @@ async fn on_thread<T: Send + 'static>(
 pub(super) async fn open(path: &Path) -> Result<(Engine, Watch), MetadataError> {
     let path = path.to_path_buf();
     let (path, watch) = on_thread(&Handle::current(), move || open_here(&path)).await??;
-    Ok((Engine::Sqlite(Sqlite::new(&path, reader, writer)), watch))
+    let sqlite = Sqlite::new(&path, reader, writer);
+    Ok((Engine::new(Kind::Sqlite(sqlite)), watch))
 }
 
 fn open_here(path: &Path) -> Result<(PathBuf, Watch), MetadataError> {
@@ -289,11 +279,7 @@ fn open_here(path: &Path) -> Result<(PathBuf, Watch), MetadataError> {
             io::ErrorKind::NotFound => "make its folder first",
             _ => "look at the cause below",
         };
-        MetadataError::Open {
-            database: path.display().to_string(),
-            hint: hint.to_owned(),
-            source: source.into(),
-        }
+        not_opened(path, hint, source)
     })?;
     let connection = connect(&path)?;
     migrations::migrate(&path, &connection)?;
@@ -301,10 +287,9 @@ fn open_here(path: &Path) -> Result<(PathBuf, Watch), MetadataError> {
     let keeper = writer(&path)?;
     // Only who has read from a database has the shared memory file open.
     keeper.query_one("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    let watch = HeaderWatch::open(&path, keeper).map_err(|source| MetadataError::Open {
-        database: path.display().to_string(),
-        hint: "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk".to_owned(),
-        source: source.into(),
+    let watch = HeaderWatch::open(&path, keeper).map_err(|source| {
+        let hint = "the file with `-shm` at the end of its name is made beside it; the folder must be on a local disk";
+        not_opened(&path, hint, source)
     })?;
     Ok((path, Watch::Sqlite(watch)))
 }
@@ -345,26 +330,28 @@ fn connect(path: &Path) -> Result<Connection, MetadataError> {
                 attempts_left -= 1;
                 thread::sleep(PAUSE);
             }
-            Err(MetadataError::Failed(source)) => return Err(unreadable(path, source)),
+            Err(MetadataError::Failed(source)) => {
+                return Err(not_opened(path, NOT_A_DATABASE, source));
+            }
             other => return other,
         }
     }
 }
 
-fn unreadable(path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> MetadataError {
+fn not_opened(path: &Path, hint: &str, source: impl Into<Cause>) -> MetadataError {
     MetadataError::Open {
         database: path.display().to_string(),
-        hint: NOT_A_DATABASE.to_owned(),
-        source,
+        hint: hint.to_owned(),
+        source: source.into(),
     }
 }
 
 /// Opens the database to look at it, if it is there: nothing is made, and its tables stay as they are.
 pub(super) async fn open_unchanged(path: &Path) -> Result<Option<Engine>, MetadataError> {
     let path = path.to_path_buf();
-    on_thread(&Handle::current(), move || open_unchanged_here(&path))
-        .await?
-        .map(|opened| opened.map(|(path, open)| Engine::Sqlite(Sqlite::new(&path, open, open))))
+    let opened = on_thread(&Handle::current(), move || open_unchanged_here(&path)).await??;
+    let sqlite = opened.map(|(path, open)| Sqlite::new(&path, open, open));
+    Ok(sqlite.map(Kind::Sqlite).map(Engine::new))
 }
 
 /// The path, and how to open it.
@@ -378,7 +365,7 @@ fn open_unchanged_here(path: &Path) -> Result<Option<Unchanged>, MetadataError> 
         let is_there = path.try_exists()?;
         io::Result::Ok((is_there.then_some(path), Path::new(&log).try_exists()?))
     };
-    let (path, is_in_use) = look().map_err(|error| unreadable(path, error.into()))?;
+    let (path, is_in_use) = look().map_err(|error| not_opened(path, NOT_A_DATABASE, error))?;
     let Some(path) = path else {
         return Ok(None);
     };
@@ -386,16 +373,8 @@ fn open_unchanged_here(path: &Path) -> Result<Option<Unchanged>, MetadataError> 
     // ended it makes the file `-shm` again, which the next process to open the database takes away.
     let open = if is_in_use { reader } else { immutable };
     let made = open(&path).and_then(|connection| migrations::newest_made(&connection));
-    let found = made.map_err(|error| unreadable(&path, error.into()))?;
-    let known = super::migrations::newest();
-    if let Some(found) = found.filter(|found| *found > known) {
-        let database = path.display().to_string();
-        return Err(MetadataError::Newer {
-            database,
-            found,
-            known,
-        });
-    }
+    let found = made.map_err(|error| not_opened(&path, NOT_A_DATABASE, error))?;
+    super::migrations::refuse_newer(path.display(), found)?;
     Ok(Some((path, open)))
 }
 

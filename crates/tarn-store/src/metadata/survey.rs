@@ -32,9 +32,8 @@ impl Metadata {
         let surveyed = async {
             let has_users = has_table(&engine, "users").await?
                 && engine
-                    .row(sql!("SELECT 1 AS one FROM users LIMIT 1"))
-                    .await?
-                    .is_some();
+                    .any(sql!("SELECT 1 AS one FROM users LIMIT 1"))
+                    .await?;
             let sealing_check = match has_table(&engine, "sealing_check").await? {
                 true => sealing_check(&engine).await?,
                 false => None,
@@ -64,11 +63,8 @@ impl Metadata {
                 sealed
             ))
             .await?;
-        let kept = transaction
-            .row(sql!("SELECT sealed FROM sealing_check"))
-            .await?
-            .ok_or(MetadataError::Missing("check of the sealing key"))?
-            .value("sealed")?;
+        let kept = sql!("SELECT sealed FROM sealing_check");
+        let kept = transaction.one("check of the sealing key", kept).await?;
         transaction.commit().await?;
         Ok(kept)
     }
@@ -85,22 +81,18 @@ impl Metadata {
         );
         let done = Done {
             action: "sealing-key.replace",
-            owner: None,
-            target: "",
-            detail: None,
+            ..Done::default()
         };
         let mut transaction = self.engine.write().await?;
         transaction
             .run_one("check of the sealing key", statement)
             .await?;
-        transaction.note(act, done).await?;
-        transaction.commit().await
+        transaction.commit_noting(act, done).await
     }
 }
 
 async fn sealing_check(engine: &Engine) -> Result<Option<Vec<u8>>, MetadataError> {
-    let row = engine.row(sql!("SELECT sealed FROM sealing_check")).await?;
-    row.map(|row| row.value("sealed")).transpose()
+    engine.row(sql!("SELECT sealed FROM sealing_check")).await
 }
 
 /// Whether there is such a table: a database of an earlier version may have none.
@@ -109,5 +101,5 @@ async fn has_table(engine: &Engine, table: &str) -> Result<bool, MetadataError> 
         "SELECT 1 AS one FROM sqlite_schema WHERE type = 'table' AND name = $1",
         "SELECT 1 AS one FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
     );
-    Ok(engine.row(sql!(text, table)).await?.is_some())
+    engine.any(sql!(text, table)).await
 }

@@ -7,7 +7,7 @@ use super::{
     audit::Done,
     engine::{Transaction, sql},
     owners::owner_columns,
-    rows::{FromRow, read, read_all, row, select},
+    rows::{row, select},
 };
 use tarn_base::names::TeamName;
 
@@ -80,12 +80,9 @@ impl Metadata {
                     *organisation, *user
                 ))
                 .await
-                .and_then(|rows| read_all(&rows))
+                .map(Arc::from)
         };
-        self.memory
-            .team_grants
-            .get(&self.memory.watch, (organisation, user), ask)
-            .await
+        self.memory.team_grants.get((organisation, user), ask).await
     }
 
     /// The teams of an organisation, each with how many members it has: the built-in ones first, then by name.
@@ -109,10 +106,7 @@ impl Metadata {
             window.limit,
             window.offset
         );
-        self.page_by(count, rows, |row| {
-            Ok((Team::from_row(row)?, row.value("members")?))
-        })
-        .await
+        self.page(count, rows).await
     }
 
     /// The team of an organisation with that name, without regard to case.
@@ -131,7 +125,6 @@ impl Metadata {
                 name.lower()
             ))
             .await
-            .and_then(read)
     }
 
     /// The team of that number, with its organisation.
@@ -149,7 +142,7 @@ impl Metadata {
                 ),
                 number
             ))
-            .await.and_then(read)
+            .await
     }
 
     /// The teams in which a user is, with their organisations, by name.
@@ -201,7 +194,7 @@ impl Metadata {
         if transaction.count(teams).await? >= at_most {
             return Err(TeamError::TooMany);
         }
-        let row = transaction
+        let team: Team = transaction
             .row(sql!(
                 concat!("INSERT INTO teams (organisation_id, name, name_lower, role, limits, built_in, created_at) \
                  VALUES ($1, $2, $3, $4, $5, FALSE, $6) ON CONFLICT (organisation_id, name_lower) DO NOTHING RETURNING ", team_columns!()),
@@ -216,9 +209,7 @@ impl Metadata {
             .ok_or(TeamError::NameTaken)?;
         let detail = written(role, limits);
         let done = Done::of(organisation, "team.add", name.as_str()).with(Some(&detail));
-        transaction.note(act, done).await?;
-        let team = Team::from_row(&row)?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(team)
     }
 
@@ -238,28 +229,19 @@ impl Metadata {
         }
         let mut transaction = self.engine.write().await?;
         transaction.lock_organisation(team.organisation).await?;
-        let before: String = transaction
-            .row(sql!("SELECT limits FROM teams WHERE id = $1", team.id))
-            .await?
-            .ok_or(MetadataError::Missing("team"))?
-            .value("limits")?;
-        if before == limits {
+        let before = sql!("SELECT limits FROM teams WHERE id = $1", team.id);
+        if transaction.one::<String>("team", before).await? == limits {
             return Ok(false);
         }
-        transaction
-            .run_one(
-                "team",
-                sql!(
-                    "UPDATE teams SET limits = $2 WHERE id = $1",
-                    team.id,
-                    limits
-                ),
-            )
-            .await?;
+        let statement = sql!(
+            "UPDATE teams SET limits = $2 WHERE id = $1",
+            team.id,
+            limits
+        );
+        transaction.run_one("team", statement).await?;
         let detail = written(team.role, limits);
         let done = Done::of(team.organisation, "team.change", &team.name).with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 
@@ -280,8 +262,7 @@ impl Metadata {
             .await?;
         an_admin_remains(&mut transaction, team.organisation, admins).await?;
         let done = Done::of(team.organisation, "team.delete", &team.name);
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(())
     }
 }
@@ -312,8 +293,8 @@ pub(super) async fn admins_of(
         .await?;
     Ok(match enabled_first {
         None => Admins::None,
-        Some(row) if row.value("disabled")? => Admins::Disabled,
-        Some(_) => Admins::Enabled,
+        Some(true) => Admins::Disabled,
+        Some(false) => Admins::Enabled,
     })
 }
 

@@ -1,11 +1,11 @@
 //! Access tokens. The token itself is never here, only its SHA-256.
 
 use super::{
-    Act, Metadata, MetadataError, Owner, OwnerId, OwnerKind, Page, TokenId, User, Window,
+    Act, Metadata, MetadataError, Owner, OwnerId, Page, TokenId, User, Window,
     audit::Done,
-    engine::{Statement, sql},
-    rows::{FromRow, Row, read, row, select},
-    users::user_columns,
+    engine::{Statement, Transaction, sql},
+    owners::owner_columns,
+    rows::{Columns, FromRow, Joined, row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -78,12 +78,34 @@ pub enum AddTokenError {
     Metadata(#[from] MetadataError),
 }
 
+/// The columns of a [`Bearer`].
+macro_rules! bearer_columns {
+    () => {
+        concat!(
+            owner_columns!(),
+            ", users.credential_version, users.admin, users.disabled, users.password_hash"
+        )
+    };
+}
+
 impl FromRow for Bearer {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        match row.value("owners_kind")? {
-            OwnerKind::User => User::from_row(row).map(Self::User),
-            OwnerKind::Organisation => Owner::from_row(row).map(Self::Organisation),
-        }
+    const COLUMNS: usize = Owner::COLUMNS + 4;
+
+    fn take(left: &mut Columns) -> Result<Self, MetadataError> {
+        let owner = Owner::take(left)?;
+        let Joined(user) = FromRow::take(left)?;
+        Ok(match user {
+            None => Self::Organisation(owner),
+            Some((credential_version, admin, disabled, password_hash)) => Self::User(User {
+                id: owner.id,
+                name: owner.name,
+                visibility: owner.visibility,
+                password_hash,
+                credential_version,
+                admin,
+                disabled,
+            }),
+        })
     }
 }
 
@@ -112,28 +134,8 @@ impl Metadata {
                 return Err(AddTokenError::TooMany);
             }
         }
-        let by = act.by.account.as_ref().map(|(id, _)| id.number());
-        let row = transaction
-            .row(sql!(
-                concat!(
-                    "INSERT INTO tokens \
-                     (owner_id, label, hash, scopes, limits, networks, created_by, created_at, expires_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, (SELECT owner_id FROM users WHERE owner_id = $7), $8, $9) \
-                     ON CONFLICT (owner_id, label) DO NOTHING RETURNING ",
-                    token_columns!()
-                ),
-                new.owner,
-                new.label,
-                new.hash,
-                new.scopes,
-                new.limits,
-                new.networks,
-                by,
-                act.at,
-                new.expires_at
-            ))
-            .await?
-            .ok_or(AddTokenError::LabelTaken)?;
+        let made = (act.by.account_id(), act.at, None);
+        let token = insert_token(&mut transaction, new, made).await?;
         let mut detail = new.scopes.to_owned();
         for (what, list) in [(" on ", new.limits), (" from ", new.networks)] {
             if !list.is_empty() {
@@ -142,9 +144,7 @@ impl Metadata {
             }
         }
         let done = Done::of(new.owner, "token.add", new.label).with(Some(&detail));
-        transaction.note(act, done).await?;
-        let token = Token::from_row(&row)?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(token)
     }
 
@@ -156,17 +156,16 @@ impl Metadata {
                 .look_up(sql!(
                     select!(
                         token_columns,
-                        ", owners.kind AS owners_kind, ",
-                        user_columns!(),
+                        ", ",
+                        bearer_columns!(),
                         " FROM tokens JOIN owners ON owners.id = tokens.owner_id \
                          LEFT JOIN users ON users.owner_id = owners.id WHERE tokens.hash = $1"
                     ),
                     hash
                 ))
                 .await
-                .and_then(read)
         };
-        self.memory.tokens.get(&self.memory.watch, *hash, ask).await
+        self.memory.tokens.get(*hash, ask).await
     }
 
     /// The tokens of an owner, oldest first.
@@ -207,7 +206,6 @@ impl Metadata {
                 label
             ))
             .await
-            .and_then(read)
     }
 
     /// Forgets the token of an owner with that label, which counts no more from then on. `false` when there was none.
@@ -229,8 +227,7 @@ impl Metadata {
             return Ok(false);
         }
         let done = Done::of(owner, "token.revoke", label);
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(true)
     }
 
@@ -264,6 +261,50 @@ impl Metadata {
         }
         transaction.commit().await
     }
+}
+
+/// Makes the row of a token that was made by whom and when, and last used when.
+///
+/// # Errors
+///
+/// When the owner has one with that label, or the database fails.
+pub(super) async fn insert_token(
+    transaction: &mut Transaction,
+    new: NewToken<'_>,
+    (created_by, created_at, last_used_at): (Option<OwnerId>, Timestamp, Option<Timestamp>),
+) -> Result<Token, AddTokenError> {
+    // Without `..`: a field that is new must be kept, too.
+    let NewToken {
+        owner,
+        label,
+        hash,
+        scopes,
+        limits,
+        networks,
+        expires_at,
+        at_most: _,
+    } = new;
+    transaction
+        .row(sql!(
+            concat!(
+                "INSERT INTO tokens (owner_id, label, hash, scopes, limits, networks, created_by, created_at, expires_at, \
+                 last_used_at) VALUES ($1, $2, $3, $4, $5, $6, (SELECT owner_id FROM users WHERE owner_id = $7), $8, $9, $10) \
+                 ON CONFLICT (owner_id, label) DO NOTHING RETURNING ",
+                token_columns!()
+            ),
+            owner,
+            label,
+            hash,
+            scopes,
+            limits,
+            networks,
+            created_by,
+            created_at,
+            expires_at,
+            last_used_at
+        ))
+        .await?
+        .ok_or(AddTokenError::LabelTaken)
 }
 
 /// The question for how many tokens an owner has, those that have expired among them.

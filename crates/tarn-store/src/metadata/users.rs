@@ -5,10 +5,10 @@ use super::{
     audit::Done,
     engine::{Transaction, sql},
     owners::{change_visibility, insert_owner},
-    rows::{read, read_all, row, select},
+    rows::{row, select},
     webhooks::give_up_pending_of,
 };
-use tarn_base::names::OwnerName;
+use tarn_base::{clock::Timestamp, names::OwnerName};
 
 row! {
     /// A user account.
@@ -94,12 +94,8 @@ impl Metadata {
                     name.as_str()
                 ))
                 .await
-                .and_then(read)
         };
-        self.memory
-            .users
-            .get(&self.memory.watch, name.lower(), ask)
-            .await
+        self.memory.users.get(name.lower(), ask).await
     }
 
     /// The user with that identifier.
@@ -113,7 +109,6 @@ impl Metadata {
                 id
             ))
             .await
-            .and_then(read)
     }
 
     /// All users, by name.
@@ -124,16 +119,13 @@ impl Metadata {
                 "FROM owners JOIN users ON users.owner_id = owners.id ORDER BY owners.name_lower"
             )))
             .await
-            .and_then(|rows| read_all(&rows))
     }
 
     /// How many users there are, disabled ones too. None means that this is the first run.
     pub async fn user_count(&self) -> Result<i64, MetadataError> {
-        self.engine
-            .row(sql!("SELECT COUNT(*) AS count FROM users"))
-            .await?
-            .ok_or(MetadataError::Missing("count"))?
-            .value("count")
+        let count = sql!("SELECT COUNT(*) AS count FROM users");
+        let count = self.engine.row(count).await?;
+        count.ok_or(MetadataError::Missing("count"))
     }
 
     /// Makes an account.
@@ -143,27 +135,13 @@ impl Metadata {
     /// When the name is taken, or the database fails.
     pub async fn add_user(&self, new: NewUser<'_>, act: &Act<'_>) -> Result<User, AddOwnerError> {
         let mut transaction = self.engine.write().await?;
-        let kind = OwnerKind::User;
-        let id = insert_owner(&mut transaction, kind, new.name, new.visibility, act.at).await?;
-        transaction
-            .run_one(
-                "user",
-                sql!(
-                    "INSERT INTO users (owner_id, password_hash, credential_version, admin, disabled) \
-                     VALUES ($1, $2, 1, $3, FALSE)",
-                    id,
-                    new.password_hash,
-                    new.admin
-                ),
-            )
-            .await?;
+        let id = insert_user(&mut transaction, new, false, act.at).await?;
         let detail = match (new.visibility, new.admin) {
             (visibility, true) => format!("{visibility}, a site administrator"),
             (visibility, false) => visibility.to_string(),
         };
         let done = Done::of(id, "user.add", new.name.as_str()).with(Some(&detail));
-        transaction.note(act, done).await?;
-        transaction.commit().await?;
+        transaction.commit_noting(act, done).await?;
         Ok(User {
             id,
             name: new.name.as_str().to_owned(),
@@ -236,24 +214,42 @@ impl Metadata {
     }
 }
 
+/// Makes the rows of an account, as a part of a transaction.
+pub(super) async fn insert_user(
+    transaction: &mut Transaction,
+    new: NewUser<'_>,
+    disabled: bool,
+    now: Timestamp,
+) -> Result<OwnerId, AddOwnerError> {
+    let kind = OwnerKind::User;
+    let id = insert_owner(transaction, kind, new.name, new.visibility, now).await?;
+    let statement = sql!(
+        "INSERT INTO users (owner_id, password_hash, credential_version, admin, disabled) \
+         VALUES ($1, $2, 1, $3, $4)",
+        id,
+        new.password_hash,
+        new.admin,
+        disabled
+    );
+    transaction.run_one("user", statement).await?;
+    Ok(id)
+}
+
 async fn change_password(
     transaction: &mut Transaction,
     user: OwnerId,
     hash: Option<&str>,
     act: &Act<'_>,
 ) -> Result<(), MetadataError> {
-    transaction
-        .run_one(
-            "user",
-            sql!(
-                "UPDATE users SET password_hash = $2, credential_version = credential_version + 1 WHERE owner_id = $1",
-                user,
-                hash
-            ),
-        )
-        .await?;
+    let statement = sql!(
+        "UPDATE users SET password_hash = $2, credential_version = credential_version + 1 WHERE owner_id = $1",
+        user,
+        hash
+    );
+    transaction.run_one("user", statement).await?;
     let detail = hash.is_none().then_some("taken away");
-    note_of_user(transaction, act, ("user.password", detail), user).await
+    let done = Done::of(user, "user.password", "").with(detail);
+    transaction.note(act, done).await
 }
 
 async fn change_disabled(
@@ -282,7 +278,7 @@ async fn change_disabled(
     } else {
         "user.enable"
     };
-    note_of_user(transaction, act, (action, None), user).await?;
+    transaction.note(act, Done::of(user, action, "")).await?;
     Ok(true)
 }
 
@@ -310,7 +306,7 @@ async fn change_admin(
     } else {
         "user.admin.remove"
     };
-    note_of_user(transaction, act, (action, None), user).await?;
+    transaction.note(act, Done::of(user, action, "")).await?;
     Ok(true)
 }
 
@@ -319,21 +315,9 @@ impl Transaction {
     ///
     /// [`MetadataError::Missing`] when there is no such user.
     pub(super) async fn must_have_user(&mut self, user: OwnerId) -> Result<(), MetadataError> {
-        let row = self
-            .row(sql!("SELECT owner_id FROM users WHERE owner_id = $1", user))
-            .await?;
-        row.map(|_| ()).ok_or(MetadataError::Missing("user"))
+        let found = sql!("SELECT owner_id FROM users WHERE owner_id = $1", user);
+        self.one::<OwnerId>("user", found).await.map(drop)
     }
-}
-
-async fn note_of_user(
-    transaction: &mut Transaction,
-    act: &Act<'_>,
-    (action, detail): (&'static str, Option<&str>),
-    user: OwnerId,
-) -> Result<(), MetadataError> {
-    let done = Done::of(user, action, "").with(detail);
-    transaction.note(act, done).await
 }
 
 /// Whether a user is the only site administrator who is not disabled. Two that ask this at once wait for each other: the
@@ -342,17 +326,10 @@ pub(super) async fn is_last_site_admin(
     transaction: &mut Transaction,
     user: OwnerId,
 ) -> Result<bool, MetadataError> {
-    let rows = transaction
+    let admins: Vec<OwnerId> = transaction
         .rows(sql!(
             "UPDATE users SET admin = admin WHERE admin = TRUE AND disabled = FALSE RETURNING owner_id"
         ))
         .await?;
-    let mut last = false;
-    for row in &rows {
-        if row.value::<OwnerId>("owner_id")? != user {
-            return Ok(false);
-        }
-        last = true;
-    }
-    Ok(last)
+    Ok(admins == [user])
 }

@@ -6,8 +6,7 @@ use super::{
     Act, Metadata, MetadataError, OwnerId, UnknownWord, WebhookEvent, WebhookId,
     audit::Done,
     engine::{Transaction, sql},
-    removals::note_webhook,
-    rows::{FromRow, read_all, row, select},
+    rows::{row, select},
 };
 use tarn_base::clock::Timestamp;
 
@@ -185,7 +184,7 @@ impl Metadata {
         if transaction.count(webhooks).await? >= new.at_most {
             return Err(AddWebhookError::TooMany);
         }
-        let row = transaction
+        let webhook: WebhookRow = transaction
             .row(sql!(
                 concat!("INSERT INTO webhooks (owner_id, url, seed, sealed, events, active, created_at) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ", webhook_columns!()),
@@ -200,7 +199,6 @@ impl Metadata {
             .await
             .map_err(|error| error.or_missing("owner"))?
             .ok_or(MetadataError::Missing("webhook"))?;
-        let webhook = WebhookRow::from_row(&row)?;
         let named = (webhook.id, target);
         note(&mut transaction, act, "webhook.add", new.owner, named).await?;
         transaction.commit().await?;
@@ -218,7 +216,6 @@ impl Metadata {
                 owner
             ))
             .await
-            .and_then(|rows| read_all(&rows))
     }
 
     /// Changes a webhook of `owner`.
@@ -235,30 +232,19 @@ impl Metadata {
     ) -> Result<(), MetadataError> {
         let mut transaction = self.engine.write().await?;
         let events = change.events.map(|events| events.to_string());
-        let what = "webhook";
-        // Whatever changes, the row is one of this owner's.
-        transaction
-            .run_one(
-                what,
-                sql!(
-                    "UPDATE webhooks SET url = COALESCE($3, url), events = COALESCE($4, events) WHERE id = $1 AND owner_id = $2",
-                    id,
-                    owner,
-                    change.url,
-                    events
-                ),
-            )
-            .await?;
-        if let Some(sealed) = change.sealed {
-            let statement = sql!("UPDATE webhooks SET sealed = $2 WHERE id = $1", id, sealed);
-            transaction.run_one(what, statement).await?;
-        }
-        if let Some(active) = change.active {
-            let statement = sql!("UPDATE webhooks SET active = $2 WHERE id = $1", id, active);
-            transaction.run_one(what, statement).await?;
-            if !active {
-                give_up_pending(&mut transaction, id, act.at).await?;
-            }
+        let statement = sql!(
+            "UPDATE webhooks SET url = COALESCE($3, url), sealed = COALESCE($4, sealed), \
+             events = COALESCE($5, events), active = COALESCE($6, active) WHERE id = $1 AND owner_id = $2",
+            id,
+            owner,
+            change.url,
+            change.sealed,
+            events,
+            change.active
+        );
+        transaction.run_one("webhook", statement).await?;
+        if change.active == Some(false) {
+            give_up_pending(&mut transaction, id, act.at).await?;
         }
         note(&mut transaction, act, "webhook.change", owner, (id, target)).await?;
         transaction.commit().await
@@ -282,8 +268,9 @@ impl Metadata {
             owner
         );
         transaction.run_one("webhook", statement).await?;
-        // Thousands of messages may be there: they go in batches.
-        note_webhook(&mut transaction, id).await?;
+        // Thousands of messages may be there: they go in batches (`removals.rs`).
+        let left = sql!("INSERT INTO removals (kind, id) VALUES ('webhook', $1)", id);
+        transaction.run_one("removal", left).await?;
         note(&mut transaction, act, "webhook.delete", owner, (id, target)).await?;
         transaction.commit().await
     }

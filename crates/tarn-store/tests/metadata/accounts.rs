@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use tarn_base::names::{OwnerName, TeamName};
+use tarn_base::names::TeamName;
 use tarn_store::metadata::{
-    AddOwnerError, AddTokenError, AuditFilter, Bearer, ChangeUserError, Metadata, MetadataError,
-    NewToken, NewUser, OwnerId, OwnerKind, RemoveOwnerError, Role, TeamError, Token, UserChange,
-    Visibility, Window,
+    AddOwnerError, AddTokenError, Bearer, ChangeUserError, Metadata, MetadataError, NewToken,
+    NewUser, OwnerId, OwnerKind, RemoveOwnerError, Role, TeamError, Token, UserChange, Visibility,
+    Window,
 };
 
-use crate::{ACT, START, World, act, add_user, open};
-
-fn name(name: &str) -> OwnerName {
-    OwnerName::parse(name).unwrap()
-}
+use crate::{
+    ACT, START, World, about, act, add_administrator, add_user, disabled, name, open, token, user,
+};
 
 /// The roles of the teams in which that user is.
 async fn roles(metadata: &Metadata, organisation: OwnerId, user: OwnerId) -> Vec<Role> {
@@ -43,13 +41,8 @@ async fn a_new_database_has_no_users() {
 async fn owners_are_one_name_space_without_regard_to_case() {
     let world = World::new().await;
     let metadata = &world.metadata;
-    let new = NewUser {
-        name: &name("ALICE"),
-        password_hash: Some("hash"),
-        admin: true,
-        visibility: Visibility::Private,
-    };
-    let refused = metadata.add_user(new, &ACT).await.unwrap_err();
+    let refused = metadata.add_user(user(&name("ALICE")), &ACT).await;
+    let refused = refused.unwrap_err();
     assert!(matches!(refused, AddOwnerError::NameTaken), "{refused}");
     let refused = metadata
         .add_organisation(&name("Alice"), Visibility::Public, world.alice, &ACT)
@@ -105,11 +98,7 @@ async fn what_one_signs_in_with_moves_the_credential_version_on() {
     assert_eq!(version().await, 1);
     change(password(Some("new"))).await;
     assert_eq!(version().await, 2);
-    let disable = UserChange {
-        disabled: Some(true),
-        ..UserChange::default()
-    };
-    change(disable).await;
+    change(disabled(true)).await;
     assert_eq!(version().await, 3);
     change(password(None)).await;
     assert_eq!(version().await, 4);
@@ -143,10 +132,7 @@ async fn a_change_of_an_unknown_account_is_refused() {
             password_hash: Some(None),
             ..UserChange::default()
         },
-        UserChange {
-            disabled: Some(true),
-            ..UserChange::default()
-        },
+        disabled(true),
         UserChange {
             admin: Some(true),
             ..UserChange::default()
@@ -177,15 +163,6 @@ async fn a_change_of_an_unknown_account_is_refused() {
 async fn the_last_site_administrator_who_is_not_disabled_stays_one() {
     let world = World::new().await;
     let metadata = &world.metadata;
-    let add = async |user: &str| {
-        let new = NewUser {
-            name: &name(user),
-            password_hash: None,
-            admin: true,
-            visibility: Visibility::Public,
-        };
-        metadata.add_user(new, &ACT).await.unwrap().id
-    };
     let change = async |user, admin, disabled| {
         let change = UserChange {
             admin,
@@ -194,7 +171,8 @@ async fn the_last_site_administrator_who_is_not_disabled_stays_one() {
         };
         metadata.change_user(user, change, &ACT).await
     };
-    let (root, other) = (add("root").await, add("other").await);
+    let root = add_administrator(metadata, "root").await;
+    let other = add_administrator(metadata, "other").await;
     assert!(change(other, None, Some(true)).await.unwrap());
     for (admin, disabled) in [(Some(false), None), (None, Some(true))] {
         let refused = change(root, admin, disabled).await;
@@ -307,14 +285,10 @@ async fn tokens_are_found_by_hash_listed_touched_and_removed() {
     let (metadata, alice) = (&world.metadata, world.alice);
     let later = START.after(Duration::from_secs(60));
     let new = NewToken {
-        owner: alice,
-        label: "laptop",
-        hash: &[7; 32],
-        scopes: "read:package",
         limits: "alice/edge/main",
         networks: "192.0.2.0/24",
         expires_at: Some(later),
-        at_most: 10,
+        ..token(alice, "laptop", &[7; 32])
     };
     let made = metadata.add_token(new, &ACT).await.unwrap();
     // Each field as it was given, without `..`: one that is new must be kept, too.
@@ -356,8 +330,8 @@ async fn tokens_are_found_by_hash_listed_touched_and_removed() {
         (alice, None, "LAPTOP", None),
         (nobody().await, Some(number), "laptop", None),
     ] {
-        let token = metadata.token_of(owner, number, label).await.unwrap();
-        assert_eq!(token.map(|token| token.id), found, "{number:?} {label}");
+        let of_owner = metadata.token_of(owner, number, label).await.unwrap();
+        assert_eq!(of_owner.map(|token| token.id), found, "{number:?} {label}");
     }
 
     assert!(metadata.remove_token(alice, "laptop", &ACT).await.unwrap());
@@ -370,16 +344,7 @@ async fn tokens_are_found_by_hash_listed_touched_and_removed() {
 async fn a_label_is_free_again_once_removed_and_the_identifier_never() {
     let world = World::new().await;
     let (metadata, alice) = (&world.metadata, world.alice);
-    let new = |hash| NewToken {
-        owner: alice,
-        label: "ci",
-        hash,
-        scopes: "write:package",
-        limits: "",
-        networks: "",
-        expires_at: None,
-        at_most: 10,
-    };
+    let new = |hash| token(alice, "ci", hash);
     let first = metadata.add_token(new(&[1; 32]), &ACT).await.unwrap();
     let refused = metadata.add_token(new(&[2; 32]), &ACT).await.unwrap_err();
     assert!(matches!(refused, AddTokenError::LabelTaken), "{refused}");
@@ -403,15 +368,11 @@ async fn an_owner_has_so_many_tokens_and_what_expired_makes_room() {
     let (metadata, alice) = (&world.metadata, world.alice);
     let second = |number| START.after(Duration::from_secs(number));
     let add = async |label: u8, expires_at, at| {
+        let (label, hash) = (label.to_string(), [label; 32]);
         let new = NewToken {
-            owner: alice,
-            label: &label.to_string(),
-            hash: &[label; 32],
-            scopes: "read:package",
-            limits: "",
-            networks: "",
             expires_at,
             at_most: 2,
+            ..token(alice, &label, &hash)
         };
         metadata.add_token(new, &act(at)).await
     };
@@ -466,12 +427,7 @@ async fn an_owner_with_packages_goes_only_with_them_and_the_log_says_how_many() 
     assert_eq!(refused.to_string(), "the owner has 2 packages");
     assert_eq!(remove(world.alice, true).await.unwrap(), 2);
     assert_eq!(remove(bob, false).await.unwrap(), 0);
-    let deleted = AuditFilter {
-        action: Some("user.delete".to_owned()),
-        ..AuditFilter::default()
-    };
-    let log = world.metadata.audit_entries(&deleted, None, 10).await;
-    let log = log.unwrap();
+    let log = world.log(&about("user.delete")).await;
     let details: Vec<_> = log.iter().map(|entry| entry.detail.as_deref()).collect();
     assert_eq!(details, [None, Some("with 2 packages")]);
 }

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use tarn_base::clock::Timestamp;
-use tarn_store::metadata::{
-    Act, Actor, AuditEntry, AuditFilter, AuditResult, Named, Refused, Through, UserChange,
-};
+use tarn_store::metadata::{Actor, AuditEntry, AuditFilter, AuditResult, Named, Refused, Through};
 
-use crate::{ACT, START, World, act, actor, add_user};
+use crate::{START, World, about, act, actor, add_user, disabled};
 
 impl World {
-    async fn log(&self, filter: &AuditFilter) -> Vec<AuditEntry> {
+    pub(crate) async fn log(&self, filter: &AuditFilter) -> Vec<AuditEntry> {
         self.metadata
             .audit_entries(filter, None, 1_000)
             .await
@@ -43,10 +41,7 @@ async fn publishing_and_deleting_are_noted_with_all_that_is_known() {
     let world = World::new().await;
     world.record("zlib", "x86_64").await.unwrap();
     assert!(world.remove("zlib", "x86_64", START).await);
-    let filter = AuditFilter {
-        action: Some("package.".to_owned()),
-        ..AuditFilter::default()
-    };
+    let filter = about("package.");
     let log = world.log(&filter).await;
     let [deleted, published] = log.as_slice() else {
         unreachable!("{log:?}");
@@ -101,112 +96,57 @@ async fn every_filter_narrows() {
     let bob = add_user(&world.metadata, "bob").await;
     world.record("zlib", "x86_64").await.unwrap();
     let later = START.after(Duration::from_secs(10));
-    world
-        .metadata
-        .change_user(
-            bob,
-            UserChange {
-                disabled: Some(true),
-                ..UserChange::default()
-            },
-            &Act {
-                by: &actor(world.alice),
-                at: later,
-            },
-        )
-        .await
-        .unwrap();
+    let by = actor(world.alice);
+    let act = by.at(later);
+    let change = world.metadata.change_user(bob, disabled(true), &act);
+    assert!(change.await.unwrap());
     world
         .metadata
         .note_refused(&[refused("Bob", later), refused("nobody", later)])
         .await
         .unwrap();
-    let none = AuditFilter::default;
+    let by = |set: &dyn Fn(&mut AuditFilter)| {
+        let mut filter = AuditFilter::default();
+        set(&mut filter);
+        filter
+    };
     for (filter, expected) in [
         (
-            AuditFilter {
-                owner: Some(Named::Id(bob)),
-                ..none()
-            },
+            by(&|all| all.owner = Some(Named::Id(bob))),
             &["sign-in", "user.disable"][..],
         ),
         (
-            AuditFilter {
-                owner: Some(Named::Name("BOB".to_owned())),
-                ..none()
-            },
+            by(&|all| all.owner = Some(Named::Name("BOB".to_owned()))),
             &["sign-in", "user.disable"],
         ),
         (
-            AuditFilter {
-                owner: Some(Named::Id(world.alice)),
-                ..none()
-            },
+            by(&|all| all.owner = Some(Named::Id(world.alice))),
             &["package.publish"],
         ),
         (
-            AuditFilter {
-                account: Some(Named::Id(world.alice)),
-                ..none()
-            },
+            by(&|all| all.account = Some(Named::Id(world.alice))),
             &["user.disable", "package.publish"],
         ),
         (
-            AuditFilter {
-                account: Some(Named::Name("Alice".to_owned())),
-                ..none()
-            },
+            by(&|all| all.account = Some(Named::Name("Alice".to_owned()))),
             &["user.disable", "package.publish"],
         ),
+        (by(&|all| all.account = Some(Named::Id(bob))), &[]),
+        (about("user."), &["user.disable"]),
+        (about("%"), &[]),
         (
-            AuditFilter {
-                account: Some(Named::Id(bob)),
-                ..none()
-            },
-            &[],
-        ),
-        (
-            AuditFilter {
-                action: Some("user.".to_owned()),
-                ..none()
-            },
-            &["user.disable"],
-        ),
-        (
-            AuditFilter {
-                action: Some("%".to_owned()),
-                ..none()
-            },
-            &[],
-        ),
-        (
-            AuditFilter {
-                result: Some(AuditResult::Refused),
-                ..none()
-            },
+            by(&|all| all.result = Some(AuditResult::Refused)),
             &["sign-in", "sign-in"],
         ),
         (
-            AuditFilter {
-                address: Some("192.0.2.1".to_owned()),
-                ..none()
-            },
+            by(&|all| all.address = Some("192.0.2.1".to_owned())),
             &["user.disable", "package.publish"],
         ),
         (
-            AuditFilter {
-                since: Some(later),
-                ..none()
-            },
+            by(&|all| all.since = Some(later)),
             &["sign-in", "sign-in", "user.disable"],
         ),
-        (
-            AuditFilter {
-                until: Some(later),
-                ..none()
-            },
-            &["package.publish"],
-        ),
+        (by(&|all| all.until = Some(later)), &["package.publish"]),
     ] {
         // Other parts of the program may note that users were added.
         let mut actions = world.actions(&filter).await;
@@ -242,18 +182,6 @@ async fn the_retention_removes_the_oldest_in_batches_and_says_so() {
 #[tokio::test]
 async fn an_entry_cannot_be_changed() {
     let world = World::new().await;
-    world
-        .metadata
-        .change_user(
-            world.alice,
-            UserChange {
-                disabled: Some(true),
-                ..UserChange::default()
-            },
-            &ACT,
-        )
-        .await
-        .unwrap();
     let change = "UPDATE audit_log SET account = 'mallory'";
     let refused = std::panic::catch_unwind(|| crate::sql(&world.folder, change)).unwrap_err();
     let said = refused.downcast_ref::<String>().unwrap();

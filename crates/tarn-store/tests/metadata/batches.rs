@@ -19,7 +19,7 @@ use tarn_store::{
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
-use crate::{START, Writer, act, actor, add_user, digest, open, package, rows_of, sql};
+use crate::{ACT, START, Writer, actor, add_user, digest, open, package, rows_of, sql, webhook};
 
 /// A package, and who publishes it.
 type Publish = (NewPackageFile, Actor);
@@ -64,16 +64,12 @@ impl Registry {
             (BOB, &[2; 16], WebhookEvents::ALL, false),
             (BOB, &[3; 16], deletions, true),
         ] {
-            let webhook = NewWebhook {
-                owner,
-                url: "https://hooks.example/",
-                seed,
-                sealed: b"sealed",
+            let new = NewWebhook {
                 events,
                 active,
-                at_most: 2,
+                ..webhook(owner, seed)
             };
-            let added = metadata.add_webhook(webhook, "", &act(START)).await;
+            let added = metadata.add_webhook(new, "", &ACT).await;
             added.unwrap();
         }
         // The first place of these bytes was given up.
@@ -167,6 +163,12 @@ fn new(owner: OwnerId, name: &str, arch: &str) -> NewPackageFile {
         size: 1_000,
     };
     package(owner, name, arch, blob)
+}
+
+/// So many packages of alice's, which she publishes.
+fn many(prefix: &str, count: u32) -> Vec<Publish> {
+    let names = (0..count).map(|number| new(ALICE, &format!("{prefix}{number}"), "x86_64"));
+    names.map(|new| (new, actor(ALICE))).collect()
 }
 
 #[tokio::test]
@@ -354,8 +356,7 @@ async fn a_batch_is_a_constant_number_of_statements_on_postgresql() {
         return;
     }
     let registry = Registry::here().await;
-    let names = (0..40).map(|number| new(ALICE, &format!("p{number}"), "x86_64"));
-    let publishes: Vec<Publish> = names.map(|new| (new, actor(ALICE))).collect();
+    let publishes = many("p", 40);
     let answers = registry.record_together(&publishes).await;
     assert!(answers.iter().all(Result::is_ok));
     for table in [
@@ -386,8 +387,7 @@ async fn a_batch_whose_connection_is_lost_is_not_tried_one_by_one_on_postgresql(
         PERFORM nextval('tries'), pg_terminate_backend(pg_backend_pid()), pg_sleep(60); RETURN NULL; END $$; \
         CREATE TRIGGER loses BEFORE INSERT ON package_files EXECUTE FUNCTION lose()";
     sql(&registry.folder, loses);
-    let names = (0..20).map(|number| new(ALICE, &format!("p{number}"), "x86_64"));
-    let publishes: Vec<Publish> = names.map(|new| (new, actor(ALICE))).collect();
+    let publishes = many("p", 20);
     let writer = Writer::of(&registry.folder);
     let records = publishes.iter().map(|publish| registry.record(publish));
     let (answers, ()) = tokio::join!(join_all(records), async { drop(writer) });
@@ -402,16 +402,12 @@ async fn a_batch_whose_connection_is_lost_is_not_tried_one_by_one_on_postgresql(
 #[tokio::test]
 async fn those_who_were_answered_together_come_together_again() {
     let registry = Registry::here().await;
-    let publishes = |round: u32| -> Vec<Publish> {
-        let names = (0..20).map(|number| new(ALICE, &format!("p{round}-{number}"), "x86_64"));
-        names.map(|new| (new, actor(ALICE))).collect()
-    };
-    registry.record_together(&publishes(0)).await;
+    registry.record_together(&many("p0-", 20)).await;
     for round in 1..6 {
         // Nothing is recorded by now.
         sleep(Duration::from_millis(5)).await;
         let before = registry.metadata.recording_transactions();
-        let publishes = publishes(round);
+        let publishes = many(&format!("p{round}-"), 20);
         let answers = join_all(publishes.iter().map(|publish| registry.record(publish))).await;
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(registry.metadata.recording_transactions() - before, 1);
@@ -426,8 +422,7 @@ async fn no_publish_looks_at_all_files_of_its_repository_on_postgresql() {
     // What is asked for the first package is planned while there is none, and the plans are kept.
     let registry = Registry::here().await;
     for round in 0..4 {
-        let names = (0..50).map(|number| new(ALICE, &format!("p{round}-{number}"), "x86_64"));
-        let publishes: Vec<Publish> = names.map(|new| (new, actor(ALICE))).collect();
+        let publishes = many(&format!("p{round}-"), 50);
         let records = publishes.iter().map(|publish| registry.record(publish));
         assert!(join_all(records).await.iter().all(Result::is_ok));
     }

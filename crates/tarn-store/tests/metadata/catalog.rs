@@ -11,13 +11,13 @@ use proptest::{
 };
 use tarn_base::{
     clock::Timestamp,
-    names::{Branch, OwnerName, RepositoryName},
+    names::{Branch, RepositoryName},
 };
 use tarn_store::metadata::{
     CatalogVersion, InScope, NewPackageFile, NewUser, PackageFormat, ReadScope, Visibility, Window,
 };
 
-use crate::{ACT, START, World, blob, package, record};
+use crate::{ACT, START, World, blob, name, package, record, user};
 
 const NAMES: [&str; 3] = ["busybox", "zlib", "musl"];
 const ARCHITECTURES: [&str; 3] = ["x86_64", "aarch64", "noarch"];
@@ -133,11 +133,10 @@ async fn a_page_behind_the_last_still_tells_how_many_there_are() {
 async fn a_search_ends_after_so_many_hits_of_those_that_the_caller_may_know_of() {
     let world = World::new().await;
     let metadata = &world.metadata;
+    let hidden = name("hidden");
     let new = NewUser {
-        name: &OwnerName::parse("hidden").unwrap(),
-        password_hash: None,
-        admin: false,
         visibility: Visibility::Private,
+        ..user(&hidden)
     };
     let hidden = metadata.add_user(new, &ACT).await.unwrap().id;
     // What may be known of came before what may not, which is newer and more than a search finds.

@@ -2,32 +2,19 @@
 
 use std::time::Duration;
 
-use tarn_base::names::OwnerName;
-use tarn_store::metadata::{Metadata, MetadataError, PackageFormat, Visibility};
+use tarn_store::metadata::{Metadata, MetadataError, Visibility};
 
-use crate::{START, World, Writer, database, facts, open};
+use crate::{START, World, Writer, database, facts, name, open};
 
 #[tokio::test]
 async fn what_was_recorded_is_there_after_a_reopening() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let recorded = world.record("zlib", "x86_64").await.unwrap();
     world.metadata.close().await;
-    let again = open(&world.folder).await;
-    let rows = again
-        .index_rows(
-            recorded.repository,
-            (
-                &apk::arch::Arch::parse("x86_64").unwrap(),
-                PackageFormat::V2,
-            ),
-            recorded.generation,
-            0,
-            100,
-        )
-        .await
-        .unwrap();
+    world.metadata = open(&world.folder).await;
+    let rows = world.rows_at(recorded, "x86_64", recorded.generation).await;
     assert_eq!(rows[0].facts.read(), Ok(facts("zlib", "x86_64")));
-    assert_eq!(again.is_shared(), tarn_testkit::on_postgres());
+    assert_eq!(world.metadata.is_shared(), tarn_testkit::on_postgres());
 }
 
 #[tokio::test]
@@ -86,15 +73,10 @@ async fn a_writer_waits_for_another_process_that_writes() {
 #[tokio::test]
 async fn an_answer_is_forgotten_when_another_process_changes_what_it_says() {
     let world = World::new().await;
-    let name = OwnerName::parse("Alice").unwrap();
+    let name = name("Alice");
     let visibility = async || {
-        world
-            .metadata
-            .owner(&name)
-            .await
-            .unwrap()
-            .unwrap()
-            .visibility
+        let alice = world.metadata.owner(&name).await.unwrap();
+        alice.unwrap().visibility
     };
     for round in 0..20 {
         // Asked twice, so that the second answer comes from memory.

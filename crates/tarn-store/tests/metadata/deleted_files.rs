@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use apk::arch::Arch;
-use tarn_base::{clock::Timestamp, names::OwnerName};
+use tarn_base::clock::Timestamp;
 use tarn_store::{
     blobs::BlobKey,
     metadata::{
-        AuditFilter, BlobStanding, Deleted, DeletedFile, NewBlob, NewPackageFile, NewWebhook,
-        OverQuota, PackageFormat, Past, Quota, ReadScope, RecordError, Recorded, Waiting,
-        WebhookEvents, Window,
+        BlobStanding, Deleted, DeletedFile, NewPackageFile, OverQuota, PackageFormat, Past, Quota,
+        ReadScope, RecordError, Recorded, Waiting, Window,
     },
 };
 
 use crate::{
-    ACT, START, World, act, add_user, blob, branch, digest, main_repository, package, record,
+    ACT, START, World, about, act, add_user, blob, branch, digest, main_repository, name, package,
+    record, webhook,
 };
 
 const ALL: Window = Window {
@@ -31,6 +31,13 @@ impl World {
         let page = self.metadata.deleted_files(self.alice, ALL).await.unwrap();
         assert_eq!(page.total, page.entries.len() as u64);
         page.entries
+    }
+
+    /// Records a package that has the bytes of that name.
+    async fn record_bytes(&self, name: &str, bytes: &str, now: Timestamp) {
+        let new = package(self.alice, name, "x86_64", blob(bytes));
+        let recorded = self.metadata.record_package(&new, &act(now)).await;
+        recorded.unwrap();
     }
 
     async fn restore(&self, file: &DeletedFile, now: Timestamp) -> Result<bool, RecordError> {
@@ -131,11 +138,7 @@ async fn a_deleted_file_comes_back_in_the_next_generation_as_a_new_file() {
     assert_eq!(waiting.unwrap(), Waiting::default());
     let again = world.restore(&deleted[0], now).await.unwrap_err();
     assert!(matches!(again, RecordError::AlreadyExists), "{again}");
-    let restores = AuditFilter {
-        action: Some("package.restore".to_owned()),
-        ..AuditFilter::default()
-    };
-    let noted = metadata.audit_entries(&restores, None, 10).await.unwrap();
+    let noted = world.log(&about("package.restore")).await;
     assert_eq!(noted.len(), 1);
     assert_eq!(noted[0].target, "edge/main/x86_64/zlib-1.0-r0.apk");
 }
@@ -159,12 +162,7 @@ async fn a_noarch_file_does_not_come_back_beside_one_of_an_architecture() {
 async fn a_blob_is_needed_until_the_last_file_that_has_it_is_forgotten() {
     let world = World::new().await;
     for name in ["one", "two"] {
-        let new = package(world.alice, name, "x86_64", blob("shared"));
-        world
-            .metadata
-            .record_package(&new, &act(START))
-            .await
-            .unwrap();
+        world.record_bytes(name, "shared", START).await;
     }
     let standing = async || world.blob("shared").await.unwrap().1;
     assert!(world.remove("one", "x86_64", after(10)).await);
@@ -181,12 +179,7 @@ async fn a_blob_is_needed_until_the_last_file_that_has_it_is_forgotten() {
     assert_eq!(unneeded, [BlobKey::first(digest("shared"))]);
 
     // An upload of the same bytes before they are freed.
-    let new = package(world.alice, "three", "x86_64", blob("shared"));
-    world
-        .metadata
-        .record_package(&new, &act(after(40)))
-        .await
-        .unwrap();
+    world.record_bytes("three", "shared", after(40)).await;
     assert_eq!(standing().await, BlobStanding::Live);
     assert!(!world.mark_dead("shared", 0).await);
 }
@@ -259,8 +252,8 @@ async fn what_an_owner_left_is_unreachable_at_once_and_deleted_in_batches_across
     let removed = world.metadata.remove_owner(world.alice, true, by).await;
     assert_eq!(removed.unwrap(), 79);
 
-    let name = OwnerName::parse("alice").unwrap();
-    assert_eq!(world.metadata.owner(&name).await.unwrap(), None);
+    let owner = world.metadata.owner(&name("alice")).await;
+    assert_eq!(owner.unwrap(), None);
     let found = world
         .metadata
         .search(&ReadScope::EVERYTHING, "p", 100, ALL)
@@ -308,19 +301,9 @@ async fn what_an_owner_left_is_unreachable_at_once_and_deleted_in_batches_across
 #[tokio::test]
 async fn blobs_are_known_by_the_first_byte_of_their_digest() {
     let world = World::new().await;
-    let new = NewBlob {
-        place: 0,
-        sha256: digest("zlib"),
-        size: 8,
-    };
-    let new = package(world.alice, "zlib", "x86_64", new);
-    world
-        .metadata
-        .record_package(&new, &act(START))
-        .await
-        .unwrap();
+    world.record("zlib", "x86_64").await.unwrap();
     let known = world.metadata.known_blobs(b'z').await.unwrap();
-    assert_eq!((known.len(), known[0].size), (1, 8));
+    assert_eq!((known.len(), known[0].size), (1, 7));
     assert_eq!(known[0].standing, BlobStanding::Live);
     for other in [0, b'y', b'{', 255] {
         assert_eq!(world.metadata.known_blobs(other).await.unwrap(), []);
@@ -332,16 +315,8 @@ async fn the_messages_of_a_removed_webhook_are_deleted_and_those_of_others_stay(
     let world = World::new().await;
     let mut webhooks = Vec::new();
     for seed in [[1; 16], [2; 16]] {
-        let webhook = NewWebhook {
-            owner: world.alice,
-            url: "https://hooks.example/",
-            seed: &seed,
-            sealed: b"sealed",
-            events: WebhookEvents::ALL,
-            active: true,
-            at_most: 2,
-        };
-        let added = world.metadata.add_webhook(webhook, "", &ACT).await;
+        let new = webhook(world.alice, &seed);
+        let added = world.metadata.add_webhook(new, "", &ACT).await;
         webhooks.push(added.unwrap().id);
     }
     for name in ["a", "b", "c"] {

@@ -6,12 +6,22 @@ use tarn_store::metadata::{
     NewPackageFile, NewUser, OwnerId, Past, Visibility,
 };
 
-use crate::{ACT, START, World, blob, package};
+use crate::{ACT, START, World, blob, name, package, user};
 
 fn kept(number: u8) -> ForeignHash {
     ForeignHash {
         hash: format!("{number:02x}").repeat(50),
         salt: "salt".to_owned(),
+    }
+}
+
+/// A public user who was called `bob/2`.
+fn imported(name: &OwnerName) -> ImportedUser<'_> {
+    ImportedUser {
+        user: user(name),
+        known_as: "bob/2",
+        disabled: false,
+        second_factor: None,
     }
 }
 
@@ -33,37 +43,22 @@ async fn a_token_is_found_by_its_end_until_its_text_is_known_and_by_its_hash_fro
     let world = World::new().await;
     let metadata = &world.metadata;
     let (one, two, three) = (kept(1), kept(2), kept(3));
-    assert!(
-        metadata
-            .add_foreign_token(token(&world, "one", &one), &ACT)
-            .await
-            .unwrap()
-    );
-    assert!(
-        metadata
-            .add_foreign_token(token(&world, "two", &two), &ACT)
-            .await
-            .unwrap()
-    );
-    let again = metadata
-        .add_foreign_token(token(&world, "again", &one), &ACT)
-        .await;
+    let add = async |label: &str, kept: &ForeignHash| {
+        let new = token(&world, label, kept);
+        metadata.add_foreign_token(new, &ACT).await
+    };
+    let ending = async |end: &str| metadata.foreign_tokens_ending(end).await.unwrap();
+    assert!(add("one", &one).await.unwrap());
+    assert!(add("two", &two).await.unwrap());
+    let again = add("again", &one).await;
     assert!(!again.unwrap(), "it is known already");
-    let more = metadata
-        .add_foreign_token(token(&world, "three", &three), &ACT)
-        .await;
+    let more = add("three", &three).await;
     assert!(matches!(more, Err(AddTokenError::TooMany)));
 
-    let found = metadata.foreign_tokens_ending("01234567").await.unwrap();
+    let found = ending("01234567").await;
     let hashes: Vec<&ForeignHash> = found.iter().map(|(_, kept)| kept).collect();
     assert_eq!(hashes, [&one, &two]);
-    assert!(
-        metadata
-            .foreign_tokens_ending("01234568")
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(ending("01234568").await.is_empty());
 
     let (first, sha256) = (found[0].0, [9; 32]);
     assert!(metadata.token(&sha256).await.unwrap().is_none());
@@ -77,29 +72,16 @@ async fn a_token_is_found_by_its_end_until_its_text_is_known_and_by_its_hash_fro
         ("one", Timestamp::from_seconds(5))
     );
     assert!(matches!(bearer, Bearer::User(user) if user.id == world.alice));
-    let left = metadata.foreign_tokens_ending("01234567").await.unwrap();
-    assert_eq!(left.len(), 1);
+    assert_eq!(ending("01234567").await.len(), 1);
 
     for label in ["one", "two"] {
-        assert!(
-            metadata
-                .remove_token(world.alice, label, &ACT)
-                .await
-                .unwrap()
-        );
+        let removed = metadata.remove_token(world.alice, label, &ACT).await;
+        assert!(removed.unwrap());
     }
     assert!(metadata.token(&sha256).await.unwrap().is_none());
-    assert!(
-        metadata
-            .foreign_tokens_ending("01234567")
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(ending("01234567").await.is_empty());
     for kept in [&one, &two] {
-        let back = metadata
-            .add_foreign_token(token(&world, "back", kept), &ACT)
-            .await;
+        let back = add("back", kept).await;
         assert!(!back.unwrap(), "a revoked token stays revoked");
     }
 }
@@ -108,15 +90,12 @@ async fn a_token_is_found_by_its_end_until_its_text_is_known_and_by_its_hash_fro
 async fn an_account_comes_with_all_it_signs_in_with_or_not_at_all() {
     let world = World::new().await;
     let metadata = &world.metadata;
-    let (bob, carol) = (
-        OwnerName::parse("bob").unwrap(),
-        OwnerName::parse("carol").unwrap(),
-    );
+    let (bob, carol) = (name("bob"), name("carol"));
     let user = |name| NewUser {
-        name,
         password_hash: Some("$2a$10$hash"),
         admin: true,
         visibility: Visibility::Limited,
+        ..user(name)
     };
     let new = ImportedUser {
         user: user(&bob),
@@ -151,7 +130,7 @@ async fn an_account_comes_with_all_it_signs_in_with_or_not_at_all() {
     let known = metadata.imported_account("carol/3").await.unwrap();
     assert_eq!(known, None);
 
-    let acme = OwnerName::parse("acme").unwrap();
+    let acme = name("acme");
     let new = (&acme, Visibility::Private);
     let nobody = OwnerId::from_row(99);
     let made = metadata
@@ -167,17 +146,13 @@ async fn an_account_comes_with_all_it_signs_in_with_or_not_at_all() {
 async fn a_hash_is_replaced_only_while_it_is_the_one_that_was_verified() {
     let world = World::new().await;
     let metadata = &world.metadata;
-    let name = OwnerName::parse("bob").unwrap();
+    let name = name("bob");
     let new = ImportedUser {
         user: NewUser {
-            name: &name,
             password_hash: Some("old"),
-            admin: false,
-            visibility: Visibility::Public,
+            ..user(&name)
         },
-        known_as: "bob/2",
-        disabled: false,
-        second_factor: None,
+        ..imported(&name)
     };
     let id = metadata.import_user(new, &ACT).await.unwrap();
     metadata
@@ -253,19 +228,8 @@ async fn a_file_comes_with_the_past_that_it_had_and_dates_its_version() {
 async fn what_was_imported_is_remembered_once_and_when_it_is_gone() {
     let world = World::new().await;
     let metadata = &world.metadata;
-    let name = OwnerName::parse("bob").unwrap();
-    let new = ImportedUser {
-        user: NewUser {
-            name: &name,
-            password_hash: None,
-            admin: false,
-            visibility: Visibility::Public,
-        },
-        known_as: "bob/2",
-        disabled: false,
-        second_factor: None,
-    };
-    let bob = metadata.import_user(new, &ACT).await.unwrap();
+    let name = name("bob");
+    let bob = metadata.import_user(imported(&name), &ACT).await.unwrap();
     let thing = |kind, name: &str, owner: OwnerId| Imported {
         kind,
         name: name.to_owned(),

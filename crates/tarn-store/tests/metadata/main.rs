@@ -24,6 +24,7 @@ mod second_factors;
 mod sessions;
 mod signing_keys;
 mod sqlite_files;
+mod what_is_noted;
 mod windows;
 
 use apk::{
@@ -40,8 +41,9 @@ use tarn_base::{
     names::{Branch, OwnerName, RepositoryName},
 };
 use tarn_store::metadata::{
-    Act, Actor, Database, FileAddress, Metadata, NewBlob, NewPackageFile, NewUser, OwnerId,
-    PackageAddress, PackageFile, PackageFormat, RecordError, Recorded, Through, Visibility,
+    Act, Actor, AuditFilter, Database, FileAddress, IndexedPackage, Metadata, NewBlob,
+    NewPackageFile, NewToken, NewUser, NewWebhook, OwnerId, PackageAddress, PackageFile,
+    PackageFormat, RecordError, Recorded, Through, UserChange, Visibility, WebhookEvents,
 };
 use tarn_testkit::on_postgres;
 use tempfile::TempDir;
@@ -143,24 +145,20 @@ impl World {
             .unwrap()
     }
 
-    /// The packages of a v2 index at a generation: name and architecture.
-    async fn index_at(&self, recorded: Recorded, arch: &str, generation: i64) -> Vec<String> {
-        self.metadata
-            .index_rows(
-                recorded.repository,
-                (&Arch::parse(arch).unwrap(), PackageFormat::V2),
-                generation,
-                0,
-                1_000,
-            )
-            .await
-            .unwrap()
-            .iter()
-            .map(|row| {
-                let facts = row.facts.read().unwrap();
-                format!("{} {}", facts.name, facts.arch)
-            })
-            .collect()
+    /// The packages of a v2 index at a generation.
+    async fn rows_at(&self, of: Recorded, arch: &str, generation: i64) -> Vec<IndexedPackage> {
+        let index = (&Arch::parse(arch).unwrap(), PackageFormat::V2);
+        let metadata = &self.metadata;
+        let rows = metadata.index_rows(of.repository, index, generation, 0, 1_000);
+        rows.await.unwrap()
+    }
+
+    /// Their names and architectures.
+    async fn index_at(&self, of: Recorded, arch: &str, generation: i64) -> Vec<String> {
+        let rows = self.rows_at(of, arch, generation).await;
+        let facts = rows.iter().map(|row| row.facts.read().unwrap());
+        let names = facts.map(|facts| format!("{} {}", facts.name, facts.arch));
+        names.collect()
     }
 }
 
@@ -230,14 +228,75 @@ impl Writer {
     }
 }
 
-async fn add_user(metadata: &Metadata, name: &str) -> OwnerId {
-    let new = NewUser {
-        name: &OwnerName::parse(name).unwrap(),
+fn name(name: &str) -> OwnerName {
+    OwnerName::parse(name).unwrap()
+}
+
+/// A public user of that name who signs in by tokens only.
+fn user(name: &OwnerName) -> NewUser<'_> {
+    NewUser {
+        name,
         password_hash: None,
         admin: false,
         visibility: Visibility::Public,
+    }
+}
+
+async fn add_user(metadata: &Metadata, called: &str) -> OwnerId {
+    let added = metadata.add_user(user(&name(called)), &ACT).await;
+    added.unwrap().id
+}
+
+async fn add_administrator(metadata: &Metadata, called: &str) -> OwnerId {
+    let name = name(called);
+    let new = NewUser {
+        admin: true,
+        ..user(&name)
     };
     metadata.add_user(new, &ACT).await.unwrap().id
+}
+
+/// A token without limits.
+fn token<'t>(owner: OwnerId, label: &'t str, hash: &'t [u8; 32]) -> NewToken<'t> {
+    NewToken {
+        owner,
+        label,
+        hash,
+        scopes: "read:package",
+        limits: "",
+        networks: "",
+        expires_at: None,
+        at_most: 10,
+    }
+}
+
+/// A webhook for everything.
+fn webhook(owner: OwnerId, seed: &[u8; 16]) -> NewWebhook<'_> {
+    NewWebhook {
+        owner,
+        url: "https://hooks.example/",
+        seed,
+        sealed: b"sealed",
+        events: WebhookEvents::ALL,
+        active: true,
+        at_most: 2,
+    }
+}
+
+/// What changes nothing of a user but whether the account is disabled.
+fn disabled(disabled: bool) -> UserChange<'static> {
+    UserChange {
+        disabled: Some(disabled),
+        ..UserChange::default()
+    }
+}
+
+/// The entries of the audit log about such actions.
+fn about(action: &str) -> AuditFilter {
+    AuditFilter {
+        action: Some(action.to_owned()),
+        ..AuditFilter::default()
+    }
 }
 
 async fn record(

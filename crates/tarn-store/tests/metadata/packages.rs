@@ -5,13 +5,13 @@ use std::time::Duration;
 use apk::{arch::Arch, name::PackageName, version::Version};
 use futures_util::{FutureExt as _, future::join_all};
 use tarn_store::metadata::{
-    Act, Actor, BlobStanding, FileAddress, Metadata, MetadataError, NewWebhook, OwnerId,
-    PackageAddress, PackageFormat, RecordError, WebhookEvents,
+    Act, Actor, BlobStanding, FileAddress, Metadata, MetadataError, OwnerId, PackageAddress,
+    RecordError,
 };
 
 use crate::{
     ACT, START, World, Writer, actor, add_user, blob, branch, digest, main_repository, open,
-    package, record,
+    package, record, webhook,
 };
 
 #[tokio::test]
@@ -63,18 +63,7 @@ async fn many_that_record_at_once_get_a_generation_and_a_sequence_each() {
     generations.sort_unstable();
     assert_eq!(sequences, (1..=200).collect::<Vec<_>>());
     assert_eq!(generations, (1..=200).collect::<Vec<_>>());
-    let head = world
-        .metadata
-        .index_head(
-            world.alice,
-            &crate::branch(),
-            &main_repository(),
-            &Arch::parse("x86_64").unwrap(),
-            PackageFormat::V2,
-        )
-        .await
-        .unwrap()
-        .unwrap();
+    let head = world.head("x86_64").await;
     assert_eq!((head.generation, head.live), (200, 200));
 }
 
@@ -131,16 +120,8 @@ async fn no_transaction_records_more_than_64_packages() {
 #[tokio::test]
 async fn what_fills_the_outbox_announces_it_also_beside_others_in_a_transaction() {
     let world = World::new().await;
-    let webhook = NewWebhook {
-        owner: world.alice,
-        url: "https://hooks.example/",
-        seed: &[1; 16],
-        sealed: b"sealed",
-        events: WebhookEvents::ALL,
-        active: true,
-        at_most: 1,
-    };
-    let added = world.metadata.add_webhook(webhook, "", &ACT).await;
+    let new = webhook(world.alice, &[1; 16]);
+    let added = world.metadata.add_webhook(new, "", &ACT).await;
     added.unwrap();
     let bob = add_user(&world.metadata, "bob").await;
     let is_filled = || world.metadata.outbox_filled().now_or_never().is_some();
@@ -208,6 +189,10 @@ async fn a_noarch_file_and_one_of_an_architecture_exclude_each_other() {
         "{refused}"
     );
 
+    // The same file again is the reason even where noarch would clash too.
+    let again = world.record("tzdata", "noarch").await.unwrap_err();
+    assert!(matches!(again, RecordError::AlreadyExists), "{again}");
+
     world.record("zlib", "aarch64").await.unwrap();
     let refused = world.record("zlib", "noarch").await.unwrap_err();
     assert!(
@@ -219,14 +204,6 @@ async fn a_noarch_file_and_one_of_an_architecture_exclude_each_other() {
     assert!(world.remove("tzdata", "noarch", START).await);
     let later = world.record("tzdata", "x86_64").await.unwrap();
     assert_eq!((first.generation, later.generation), (1, 5));
-}
-
-#[tokio::test]
-async fn the_same_file_again_is_the_reason_even_where_noarch_would_clash_too() {
-    let world = World::new().await;
-    world.record("tzdata", "noarch").await.unwrap();
-    let refused = world.record("tzdata", "noarch").await.unwrap_err();
-    assert!(matches!(refused, RecordError::AlreadyExists), "{refused}");
 }
 
 #[tokio::test]
@@ -346,17 +323,8 @@ async fn a_server_and_a_command_line_share_the_database() {
         world.metadata.user_by_id(bob).await.unwrap().unwrap().name,
         "bob"
     );
-    let rows = other
-        .index_rows(
-            recorded.repository,
-            (&Arch::parse("x86_64").unwrap(), PackageFormat::V2),
-            recorded.generation,
-            0,
-            100,
-        )
-        .await
-        .unwrap();
-    assert_eq!(rows.len(), 1);
+    let files = other.live_files(recorded.repository, 0, 10).await;
+    assert_eq!(files.unwrap().len(), 1);
 
     // Both write at once, and neither is refused.
     let one = async {

@@ -3,14 +3,14 @@
 use std::{collections::HashSet, time::Duration};
 
 use futures_util::future::join_all;
-use tarn_base::{clock::Timestamp, names::OwnerName};
+use tarn_base::clock::Timestamp;
 use tarn_store::metadata::{
-    AuditFilter, CodeClaim, Guessed, Lease, LeaseAnswer, Metadata, NewPackageFile, NewWebhook,
-    Quota, RecordError, SecondFactor, Visibility, WebhookEvents,
+    AuditFilter, CodeClaim, Guessed, Lease, LeaseAnswer, Metadata, NewPackageFile, Quota,
+    RecordError, SecondFactor, Visibility,
 };
 use tarn_testkit::on_postgres;
 
-use crate::{ACT, START, World, act, blob, open, package, record};
+use crate::{ACT, START, World, act, blob, name, open, package, record, webhook};
 
 /// How often two race. A round costs SQLite a wait for the disk.
 fn rounds() -> usize {
@@ -127,7 +127,7 @@ async fn the_last_place_in_a_quota_is_taken_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_was_told_is_done_the_other_sees_at_once() {
     let (world, other) = two().await;
-    let name = OwnerName::parse("alice").unwrap();
+    let name = name("alice");
     let seen = async |metadata: &Metadata| metadata.owner(&name).await.unwrap().unwrap().visibility;
     for round in 0..rounds() {
         let (changes, looks) = match round % 2 {
@@ -161,16 +161,8 @@ async fn what_one_was_told_is_done_the_other_sees_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_message_is_taken_by_one_of_them() {
     let (world, other) = two().await;
-    let webhook = NewWebhook {
-        owner: world.alice,
-        url: "https://hooks.example/",
-        seed: &[1; 16],
-        sealed: b"sealed",
-        events: WebhookEvents::ALL,
-        active: true,
-        at_most: 1,
-    };
-    let added = world.metadata.add_webhook(webhook, "", &ACT).await;
+    let new = webhook(world.alice, &[1; 16]);
+    let added = world.metadata.add_webhook(new, "", &ACT).await;
     let webhook = added.unwrap().id;
     let messages = rounds() / 3;
     for number in 0..messages {

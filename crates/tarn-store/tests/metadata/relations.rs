@@ -6,7 +6,8 @@ use apk::{
     digest::{Identity, PackageHash},
 };
 use tarn_store::metadata::{
-    Dependent, FilesWanted, OwnerId, PackageFileId, ReadScope, RelatedPackage,
+    Dependent, FilesWanted, ListedFile, NewPackageFile, OwnerId, PackageFileId, Quota, ReadScope,
+    RelatedPackage, RepositoryState,
 };
 
 use crate::{ACT, START, World, add_user, blob, branch, facts, main_repository};
@@ -22,7 +23,7 @@ async fn record(
     let mut said = facts(name, arch);
     origin.clone_into(&mut said.origin);
     (said.depends, said.provides) = (list(depends), list(provides));
-    let new = tarn_store::metadata::NewPackageFile::new(
+    let new = NewPackageFile::new(
         owner,
         branch(),
         main_repository(),
@@ -31,20 +32,23 @@ async fn record(
         blob(name),
     );
     world.metadata.record_package(&new, &ACT).await.unwrap();
-    let (branch, repository) = (branch(), main_repository());
     let scope = ReadScope::EVERYTHING;
-    let state = world
-        .metadata
-        .repository_state(&scope, owner, &branch, &repository)
-        .await
-        .unwrap()
-        .unwrap();
+    let repository = state(world, owner).await.id;
     let files = world
         .metadata
-        .files_of_package(&scope, state.id, &new.name, 10)
+        .files_of_package(&scope, repository, &new.name, 10)
         .await
         .unwrap();
     files.first().unwrap().id
+}
+
+/// That of the owner's only repository.
+async fn state(world: &World, owner: OwnerId) -> RepositoryState {
+    let (scope, branch, repository) = (ReadScope::EVERYTHING, branch(), main_repository());
+    let state = world
+        .metadata
+        .repository_state(&scope, owner, &branch, &repository);
+    state.await.unwrap().unwrap()
 }
 
 fn names(related: &[RelatedPackage]) -> Vec<&str> {
@@ -93,11 +97,7 @@ async fn names_lead_from_package_to_package_while_both_are_there() {
     );
     assert_eq!(dependents[0].provides.to_string(), "so:libz.so.1=1.3");
     assert_eq!(dependents[0].package.name.as_str(), "minizip");
-    let state = metadata
-        .repository_state(&scope, alice, &branch(), &main_repository())
-        .await
-        .unwrap()
-        .unwrap();
+    let state = state(&world, alice).await;
     let of_zlib = FilesWanted {
         origin: Some("zlib"),
         ..FilesWanted::default()
@@ -120,7 +120,7 @@ async fn names_lead_from_package_to_package_while_both_are_there() {
     let dependents = metadata.dependents_on(&scope, alice, lib).await.unwrap();
     assert_eq!(dependents, []);
     // What is restored is found again.
-    let no_quota = tarn_store::metadata::Quota::default();
+    let no_quota = Quota::default();
     let restored = metadata.restore_package(alice, tool, no_quota, u64::MAX, &ACT);
     assert!(restored.await.unwrap());
     let dependents = metadata.dependents_on(&scope, alice, lib).await.unwrap();
@@ -150,12 +150,7 @@ async fn a_repository_is_read_a_part_at_a_time() {
     // Another owner's packages of the same names and versions are not seen here.
     let bob = add_user(metadata, "bob").await;
     record(&world, bob, ("bash", "x86_64"), ("", "", "")).await;
-    let scope = ReadScope::EVERYTHING;
-    let state = metadata
-        .repository_state(&scope, world.alice, &branch(), &main_repository())
-        .await
-        .unwrap()
-        .unwrap();
+    let state = state(&world, world.alice).await;
     let architectures: Vec<_> = state
         .architectures
         .iter()
@@ -168,7 +163,7 @@ async fn a_repository_is_read_a_part_at_a_time() {
 
     let all = FilesWanted::default();
     let by_name = |wanted, after: &'static str| metadata.files_by_name(state.id, wanted, after, 2);
-    let shown = |files: Vec<tarn_store::metadata::ListedFile>| -> Vec<String> {
+    let shown = |files: Vec<ListedFile>| -> Vec<String> {
         let files = files.iter();
         files
             .map(|file| format!("{} {}", file.name, file.arch))

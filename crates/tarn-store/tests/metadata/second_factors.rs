@@ -30,18 +30,38 @@ async fn factor(world: &World) -> SecondFactor {
     factor.unwrap()
 }
 
-async fn confirmed(world: &World) -> SecondFactor {
+async fn begin(world: &World, sealed: &[u8]) -> bool {
+    let begun = world
+        .metadata
+        .begin_second_factor(world.alice, sealed, &ACT);
+    begun.await.unwrap()
+}
+
+/// What was begun.
+async fn begun(world: &World, sealed: &[u8]) -> SecondFactor {
+    assert!(begin(world, sealed).await);
+    factor(world).await
+}
+
+async fn confirm(world: &World, begun: &SecondFactor, claim: CodeClaim<'_>) -> CodeOutcome {
     let metadata = &world.metadata;
-    let begun = metadata.begin_second_factor(world.alice, SEALED, &ACT);
-    assert!(begun.await.unwrap());
-    let begun = factor(world).await;
-    let step = CodeClaim::Step(100);
-    let outcome = metadata
-        .confirm_second_factor(world.alice, &begun, step, &RECOVERY, &ACT, at_once)
-        .await
-        .unwrap();
+    let confirm =
+        metadata.confirm_second_factor(world.alice, begun, claim, &RECOVERY, &ACT, at_once);
+    confirm.await.unwrap()
+}
+
+async fn confirmed(world: &World) -> SecondFactor {
+    let begun = begun(world, SEALED).await;
+    let outcome = confirm(world, &begun, CodeClaim::Step(100)).await;
     assert_eq!(outcome, CodeOutcome::Taken);
     factor(world).await
+}
+
+async fn remove(world: &World, in_force: bool) -> bool {
+    let removed = world
+        .metadata
+        .remove_second_factor(world.alice, in_force, &ACT);
+    removed.await.unwrap()
 }
 
 async fn use_code(world: &World, factor: &SecondFactor, claim: CodeClaim<'_>) -> CodeOutcome {
@@ -64,12 +84,7 @@ async fn every_change_is_noted_and_forgets_what_was_verified() {
     let factor = factor(&world).await;
     let outcome = use_code(&world, &factor, CodeClaim::Recovery(&[3; 32])).await;
     assert_eq!(outcome, CodeOutcome::Taken);
-    assert!(
-        metadata
-            .remove_second_factor(world.alice, true, &ACT)
-            .await
-            .unwrap()
-    );
+    assert!(remove(&world, true).await);
     versions.push(version(&world).await);
     assert!(
         versions.windows(2).all(|pair| pair[0] < pair[1]),
@@ -92,12 +107,7 @@ async fn what_changes_nothing_is_not_noted() {
     let world = World::new().await;
     let metadata = &world.metadata;
     let before = version(&world).await;
-    assert!(
-        !metadata
-            .remove_second_factor(world.alice, true, &ACT)
-            .await
-            .unwrap()
-    );
+    assert!(!remove(&world, true).await);
     let renewed = metadata.renew_recovery_codes(world.alice, &RECOVERY, &ACT);
     assert!(!renewed.await.unwrap());
     assert_eq!(version(&world).await, before);
@@ -105,8 +115,7 @@ async fn what_changes_nothing_is_not_noted() {
 
     let factor = confirmed(&world).await;
     let noted = actions(&world);
-    let begun = metadata.begin_second_factor(world.alice, b"another", &ACT);
-    assert!(!begun.await.unwrap());
+    assert!(!begin(&world, b"another").await);
     for claim in [
         CodeClaim::Wrong,
         CodeClaim::Step(100),
@@ -156,17 +165,12 @@ async fn a_recovery_code_is_used_once_and_left_over_codes_are_counted() {
 #[tokio::test]
 async fn who_may_remove_what_was_begun_leaves_one_that_came_into_force() {
     let world = World::new().await;
-    let metadata = &world.metadata;
     confirmed(&world).await;
-    let removed = metadata.remove_second_factor(world.alice, false, &ACT);
-    assert!(!removed.await.unwrap());
+    assert!(!remove(&world, false).await);
     factor(&world).await;
-    let removed = metadata.remove_second_factor(world.alice, true, &ACT);
-    assert!(removed.await.unwrap());
-    let begun = metadata.begin_second_factor(world.alice, b"another", &ACT);
-    assert!(begun.await.unwrap());
-    let removed = metadata.remove_second_factor(world.alice, false, &ACT);
-    assert!(removed.await.unwrap());
+    assert!(remove(&world, true).await);
+    assert!(begin(&world, b"another").await);
+    assert!(remove(&world, false).await);
 }
 
 #[tokio::test]
@@ -174,21 +178,13 @@ async fn a_code_for_a_factor_that_is_gone_counts_for_nothing() {
     let world = World::new().await;
     let old = confirmed(&world).await;
     let metadata = &world.metadata;
-    metadata
-        .remove_second_factor(world.alice, true, &ACT)
-        .await
-        .unwrap();
+    assert!(remove(&world, true).await);
     let claim = CodeClaim::Step(200);
     assert_eq!(use_code(&world, &old, claim).await, CodeOutcome::Gone);
     // Another in its place, begun and not in force: the old one's codes do not confirm it.
-    let begun = metadata.begin_second_factor(world.alice, b"another", &ACT);
-    assert!(begun.await.unwrap());
+    assert!(begin(&world, b"another").await);
     assert_eq!(use_code(&world, &old, claim).await, CodeOutcome::Gone);
-    let outcome = metadata
-        .confirm_second_factor(world.alice, &old, claim, &RECOVERY, &ACT, at_once)
-        .await
-        .unwrap();
-    assert_eq!(outcome, CodeOutcome::Gone);
+    assert_eq!(confirm(&world, &old, claim).await, CodeOutcome::Gone);
     assert_eq!(factor(&world).await.confirmed_at, None);
     assert_eq!(metadata.recovery_codes_left(world.alice).await.unwrap(), 0);
 }
@@ -225,46 +221,22 @@ async fn wrong_codes_are_counted_until_a_right_one_and_none_is_while_waiting() {
 #[tokio::test]
 async fn beginning_again_gives_no_further_guesses() {
     let world = World::new().await;
-    let metadata = &world.metadata;
-    let begin = async |sealed: &[u8]| {
-        let begun = metadata.begin_second_factor(world.alice, sealed, &ACT);
-        assert!(begun.await.unwrap());
-        factor(&world).await
-    };
-    let begun = begin(SEALED).await;
-    let outcome = metadata
-        .confirm_second_factor(
-            world.alice,
-            &begun,
-            CodeClaim::Wrong,
-            &RECOVERY,
-            &ACT,
-            at_once,
-        )
-        .await
-        .unwrap();
+    let first = begun(&world, SEALED).await;
+    let outcome = confirm(&world, &first, CodeClaim::Wrong).await;
     assert_eq!(outcome, CodeOutcome::Refused);
-    assert_eq!(begin(b"another").await.wrong_codes, 1);
+    assert_eq!(begun(&world, b"another").await.wrong_codes, 1);
 }
 
 #[tokio::test]
 async fn a_code_counts_only_for_the_secret_that_it_was_checked_with() {
     let world = World::new().await;
-    let metadata = &world.metadata;
-    let begin = async |sealed: &[u8]| {
-        let begun = metadata.begin_second_factor(world.alice, sealed, &ACT);
-        assert!(begun.await.unwrap());
-        factor(&world).await
-    };
-    let confirm = async |begun: &SecondFactor| {
-        let step = CodeClaim::Step(100);
-        let confirm =
-            metadata.confirm_second_factor(world.alice, begun, step, &RECOVERY, &ACT, at_once);
-        confirm.await.unwrap()
-    };
-    let (first, second) = (begin(b"first").await, begin(b"second").await);
-    assert_eq!(confirm(&first).await, CodeOutcome::Gone);
-    assert_eq!(confirm(&second).await, CodeOutcome::Taken);
+    let (first, second) = (
+        begun(&world, b"first").await,
+        begun(&world, b"second").await,
+    );
+    let claim = CodeClaim::Step(100);
+    assert_eq!(confirm(&world, &first, claim).await, CodeOutcome::Gone);
+    assert_eq!(confirm(&world, &second, claim).await, CodeOutcome::Taken);
     // Nor twice, when two requests have read the same.
-    assert_eq!(confirm(&second).await, CodeOutcome::Gone);
+    assert_eq!(confirm(&world, &second, claim).await, CodeOutcome::Gone);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tarn_base::clock::Timestamp;
 use tarn_store::metadata::{MetadataError, NewSession, OwnerId, SessionId, UserChange};
 
-use crate::{ACT, START, World, act, open};
+use crate::{ACT, START, World, act, disabled, open};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -57,12 +57,10 @@ async fn a_session_counts_with_the_credentials_it_began_with() {
     assert_eq!(listed(&world, START).await, []);
 
     begin(&world, 2, START).await;
-    let disable = UserChange {
-        disabled: Some(true),
-        ..UserChange::default()
-    };
-    let disabled = world.metadata.change_user(world.alice, disable, &ACT);
-    assert!(disabled.await.unwrap());
+    let changed = world
+        .metadata
+        .change_user(world.alice, disabled(true), &ACT);
+    assert!(changed.await.unwrap());
     assert!(!counts(&world, 2).await);
 }
 

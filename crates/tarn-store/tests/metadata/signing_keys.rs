@@ -138,18 +138,12 @@ async fn what_is_printed_of_a_key_or_an_account_holds_no_secret() {
         .await
         .unwrap();
     assert!(!format!("{row:?}").contains("sealed"));
-    world
-        .metadata
-        .change_user(
-            world.alice,
-            UserChange {
-                password_hash: Some(Some("$argon2id$secret")),
-                ..UserChange::default()
-            },
-            &ACT,
-        )
-        .await
-        .unwrap();
+    let change = UserChange {
+        password_hash: Some(Some("$argon2id$secret")),
+        ..UserChange::default()
+    };
+    let changed = world.metadata.change_user(world.alice, change, &ACT);
+    assert!(changed.await.unwrap());
     let user = world.metadata.user_by_id(world.alice).await.unwrap();
     assert!(!format!("{user:?}").contains("argon2id"));
 }
@@ -190,36 +184,23 @@ async fn a_key_retires_and_comes_back_as_the_one_it_was() {
     let one = world.key_at("one", BESIDE_ANY, START).await;
     let two = world.key_at("two", BESIDE_ANY, START).await;
     let later = START.after(Duration::from_secs(60));
-    assert!(
-        world
-            .change_key("one", KeyState::Retired, later)
-            .await
-            .unwrap()
-    );
+    let (retired, active) = (KeyState::Retired, KeyState::Active);
+    let change = async |state, now| world.change_key("one", state, now).await.unwrap();
+    assert!(change(retired, later).await);
     let rows = metadata.signing_keys(world.alice).await.unwrap();
-    let retired = SigningKeyRow {
-        state: KeyState::Retired,
+    let one = SigningKeyRow {
+        state: retired,
         changed_at: later,
         ..one
     };
-    assert_eq!(*rows, [two, retired]);
+    assert_eq!(*rows, [two, one]);
     // Said twice, done once.
     let again = later.after(Duration::from_secs(60));
-    assert!(
-        !world
-            .change_key("one", KeyState::Retired, again)
-            .await
-            .unwrap()
-    );
+    assert!(!change(retired, again).await);
     assert_eq!(metadata.signing_keys(world.alice).await.unwrap(), rows);
 
-    assert!(
-        world
-            .change_key("one", KeyState::Active, again)
-            .await
-            .unwrap()
-    );
-    let named = |name: &str| (name.to_owned(), KeyState::Active);
+    assert!(change(active, again).await);
+    let named = |name: &str| (name.to_owned(), active);
     assert_eq!(
         states(metadata, world.alice).await,
         [named("two"), named("one")]

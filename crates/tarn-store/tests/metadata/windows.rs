@@ -1,15 +1,15 @@
 //! Lists of people and of what they have, part by part.
 
-use tarn_base::names::{OwnerName, TeamName};
-use tarn_store::metadata::{NewToken, Role, Visibility, Window};
+use tarn_base::names::TeamName;
+use tarn_store::metadata::{Role, Visibility, Window};
 
-use crate::{ACT, World, add_user};
+use crate::{ACT, World, add_user, name, token};
 
 #[tokio::test]
 async fn lists_of_members_teams_and_tokens_come_in_parts() {
     let world = World::new().await;
     let (metadata, alice) = (&world.metadata, world.alice);
-    let acme = OwnerName::parse("acme").unwrap();
+    let acme = name("acme");
     let acme = metadata.add_organisation(&acme, Visibility::Public, alice, &ACT);
     let acme = acme.await.unwrap().id;
     let ci = TeamName::parse("ci").unwrap();
@@ -22,17 +22,9 @@ async fn lists_of_members_teams_and_tokens_come_in_parts() {
         metadata.add_team_member(&ci, user, &ACT).await.unwrap();
     }
     for number in 1..=3u8 {
-        let new = NewToken {
-            owner: alice,
-            label: &number.to_string(),
-            hash: &[number; 32],
-            scopes: "read:package",
-            limits: "",
-            networks: "",
-            expires_at: None,
-            at_most: 9,
-        };
-        metadata.add_token(new, &ACT).await.unwrap();
+        let (label, hash) = (number.to_string(), [number; 32]);
+        let added = metadata.add_token(token(alice, &label, &hash), &ACT).await;
+        added.unwrap();
     }
     let part = |offset, limit| Window { offset, limit };
     // Who is in two teams is one member, with both.

@@ -8,14 +8,17 @@ use super::{
     read_scope::{repository_in_sight, sql_in_scope, visible},
 };
 use crate::metadata::{
-    Metadata, MetadataError, Owner, OwnerId, Page, User, Window,
+    Metadata, MetadataError, OwnerId, Page, User, Window,
     engine::sql,
     owners::owner_columns,
     packages::file_name,
-    rows::{FromRow, read_all, select},
+    rows::{Joined, select},
     users::user_columns,
 };
-use tarn_base::clock::Timestamp;
+use tarn_base::{
+    clock::Timestamp,
+    names::{Branch, RepositoryName},
+};
 
 /// Whether the row of `owners` is one of the [`OwnersWanted`] in `$5` to `$8`.
 macro_rules! wanted {
@@ -52,7 +55,7 @@ impl Metadata {
             concat!(
                 "SELECT ",
                 owner_columns!(),
-                ", owners.created_at AS created_at FROM owners WHERE ",
+                ", owners.created_at FROM owners WHERE ",
                 wanted!(),
                 visible!("owners"),
                 " ORDER BY name_lower LIMIT $9 OFFSET $10"
@@ -65,13 +68,7 @@ impl Metadata {
             window.limit,
             window.offset
         );
-        self.page_by(count, rows, |row| {
-            Ok(CatalogOwner {
-                owner: Owner::from_row(row)?,
-                created_at: row.value("created_at")?,
-            })
-        })
-        .await
+        self.page(count, rows).await
     }
 
     /// Every user, disabled ones too, with when the account was made; by name.
@@ -89,10 +86,7 @@ impl Metadata {
             window.limit,
             window.offset
         );
-        self.page_by(count, rows, |row| {
-            Ok((User::from_row(row)?, row.value("created_at")?))
-        })
-        .await
+        self.page(count, rows).await
     }
 
     /// When an owner was made.
@@ -101,11 +95,9 @@ impl Metadata {
     ///
     /// [`MetadataError::Missing`] when there is no such owner; when the database fails.
     pub async fn owner_created_at(&self, owner: OwnerId) -> Result<Timestamp, MetadataError> {
-        self.engine
-            .row(sql!("SELECT created_at FROM owners WHERE id = $1", owner))
-            .await?
-            .ok_or(MetadataError::Missing("owner"))?
-            .value("created_at")
+        let created_at = sql!("SELECT created_at FROM owners WHERE id = $1", owner);
+        let created_at = self.engine.row(created_at).await?;
+        created_at.ok_or(MetadataError::Missing("owner"))
     }
 
     /// The repositories of an owner, by branch and name.
@@ -127,13 +119,16 @@ impl Metadata {
                 read_scope.repositories.as_deref()
             ))
             .await?;
-        let rows = self
+        type Columns = (
+            (Branch, RepositoryName, i64, Timestamp),
+            Joined<ArchitectureState>,
+        );
+        let rows: Vec<Columns> = self
             .engine
             .list(sql!(
                 concat!(
-                    "SELECT page.id AS id, page.branch AS branch, page.name AS name, page.generation AS generation, \
-                     page.changed_at AS changed_at, index_heads.arch AS arch, index_heads.live AS live, \
-                     index_heads.published_at AS published_at FROM \
+                    "SELECT page.branch, page.name, page.generation, page.changed_at, \
+                     index_heads.arch, index_heads.live, index_heads.published_at FROM \
                      (SELECT id, branch, name, generation, changed_at FROM repositories WHERE owner_id = $1 AND ",
                     repository_in_sight!(2),
                     " ORDER BY branch, name LIMIT $3 OFFSET $4) AS page \
@@ -147,16 +142,18 @@ impl Metadata {
             ))
             .await?;
         let mut entries: Vec<CatalogRepository> = Vec::new();
-        for row in &rows {
-            let next = CatalogRepository::from_row(row)?;
-            let is_same =
-                |last: &CatalogRepository| last.branch == next.branch && last.name == next.name;
+        for ((branch, name, generation, changed_at), Joined(of_one)) in rows {
+            let is_same = |last: &CatalogRepository| last.branch == branch && last.name == name;
             if !entries.last().is_some_and(is_same) {
-                entries.push(next);
+                entries.push(CatalogRepository {
+                    branch,
+                    name,
+                    generation,
+                    changed_at,
+                    architectures: Vec::new(),
+                });
             }
-            if let (Some(last), Some(of_one)) =
-                (entries.last_mut(), ArchitectureState::from_row(row)?)
-            {
+            if let (Some(last), Some(of_one)) = (entries.last_mut(), of_one) {
                 of_one.add_to(&mut last.architectures);
             }
         }
@@ -222,8 +219,7 @@ impl Metadata {
             Some(version) => (file_name(name, version), file_name(name, version)),
             None => (format!("{}-", name.as_str()), format!("{}.", name.as_str())),
         };
-        let rows = self
-            .engine
+        self.engine
             .list(sql!(
                 select!(
                     place_columns,
@@ -241,8 +237,7 @@ impl Metadata {
                 version.map(Version::as_str),
                 read_scope.repositories.as_deref()
             ))
-            .await?;
-        read_all(&rows)
+            .await
     }
 
     /// Of each of the versions with these numbers: the repository in `read_scope` that has its newest file, and how many others have files
@@ -278,7 +273,6 @@ impl Metadata {
             format!("{versions:?}"),
             read_scope.repositories.as_deref()
         );
-        let rows = self.engine.list(statement).await?;
-        read_all(&rows)
+        self.engine.list(statement).await
     }
 }

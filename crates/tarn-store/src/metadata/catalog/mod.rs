@@ -32,7 +32,7 @@ use super::{
     admission::Admitted,
     engine::{Transaction, sql},
     given::{Given, given},
-    rows::{FromRow, Row, corrupt, row},
+    rows::{Columns, FromRow, Joined, corrupt, row},
 };
 use tarn_base::{
     clock::Timestamp,
@@ -50,13 +50,15 @@ pub struct OwnersWanted<'a> {
     pub member: Option<OwnerId>,
 }
 
-/// An owner in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatalogOwner {
-    /// Who.
-    pub owner: Owner,
-    /// When the account or the organisation was made.
-    pub created_at: Timestamp,
+row! {
+    /// An owner in a list.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct CatalogOwner {
+        /// Who.
+        pub owner: Owner,
+        /// When the account or the organisation was made.
+        pub created_at: Timestamp,
+    }
 }
 
 /// A repository in a list.
@@ -95,17 +97,19 @@ pub struct CatalogVersion {
     pub files: u64,
 }
 
-/// The repository that has the newest file of a version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VersionPlace {
-    /// The number of the version: [`CatalogVersion::id`].
-    pub version: i64,
-    /// The branch.
-    pub branch: Branch,
-    /// The repository.
-    pub repository: RepositoryName,
-    /// How many other repositories have files of it.
-    pub others: u64,
+row! {
+    /// The repository that has the newest file of a version.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct VersionPlace {
+        /// The number of the version: [`CatalogVersion::id`].
+        pub version: i64,
+        /// The branch.
+        pub branch: Branch,
+        /// The repository.
+        pub repository: RepositoryName,
+        /// How many other repositories have files of it.
+        pub others: u64,
+    }
 }
 
 row! {
@@ -231,17 +235,13 @@ pub(super) async fn removed(
     transaction: &mut Transaction,
     address: &PackageAddress<'_>,
 ) -> Result<(), MetadataError> {
-    transaction
-        .run_one(
-            "package version",
-            sql!(
-                "UPDATE package_versions SET files = files - 1 WHERE owner_id = $1 AND name = $2 AND version = $3",
-                address.owner,
-                address.name.as_str(),
-                address.version.as_str()
-            ),
-        )
-        .await?;
+    let taken_out = sql!(
+        "UPDATE package_versions SET files = files - 1 WHERE owner_id = $1 AND name = $2 AND version = $3",
+        address.owner,
+        address.name.as_str(),
+        address.version.as_str()
+    );
+    transaction.run_one("package version", taken_out).await?;
     transaction
         .run(sql!(
             "DELETE FROM package_versions WHERE owner_id = $1 AND name = $2 AND version = $3 AND files = 0",
@@ -253,54 +253,27 @@ pub(super) async fn removed(
     Ok(())
 }
 
-impl FromRow for CatalogRepository {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            branch: row.value("branch")?,
-            name: row.value("name")?,
-            generation: row.value("generation")?,
-            changed_at: row.value("changed_at")?,
-            architectures: Vec::new(),
-        })
-    }
-}
-
 impl FromRow for CatalogVersion {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        let creator = match row.value("creator_id")? {
-            None => None,
-            Some(id) => Some(Owner {
-                id,
-                kind: row.value("creator_kind")?,
-                name: row.value("creator_name")?,
-                visibility: row.value("creator_visibility")?,
-            }),
-        };
+    const COLUMNS: usize = 7 + 2 * Owner::COLUMNS;
+
+    fn take(left: &mut Columns) -> Result<Self, MetadataError> {
+        let (id, owner, name, version) = FromRow::take(left)?;
+        let (description, last_facts): (String, Option<StoredFacts>) = FromRow::take(left)?;
+        let (Joined(creator), created_at, files) = FromRow::take(left)?;
         Ok(Self {
-            id: row.value("version_id")?,
-            owner: Owner::from_row(row)?,
-            name: row.value("package")?,
-            version: row.value("version")?,
-            description: match row.value::<Option<StoredFacts>>("last_facts")? {
-                None => row.value("description")?,
+            id,
+            owner,
+            name,
+            version,
+            description: match last_facts {
+                None => description,
                 Some(facts) => facts
                     .description()
                     .map_err(|_| corrupt("facts", facts.as_str()))?,
             },
             creator,
-            created_at: row.value("created_at")?,
-            files: row.value("files")?,
-        })
-    }
-}
-
-impl FromRow for VersionPlace {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            version: row.value("version_id")?,
-            branch: row.value("branch")?,
-            repository: row.value("repository")?,
-            others: row.value("others")?,
+            created_at,
+            files,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Who looks, as far as it decides what they may know of.
 
-use crate::metadata::{Metadata, MetadataError, OwnerId};
+use crate::metadata::{Metadata, MetadataError, OwnerId, rows::Joined};
 use tarn_base::names::{Branch, RepositoryName};
 
 /// Makes a [`crate::metadata::engine::Statement`] with the parameters of [`visible!`] in front of its own.
@@ -118,7 +118,8 @@ impl Metadata {
         read_scope: &ReadScope,
         keeps: impl Fn(InScope<'_>) -> bool + Send,
     ) -> Result<ReadScope, MetadataError> {
-        let rows = self
+        type Columns = (i64, String, Joined<(i64, Branch, RepositoryName)>);
+        let rows: Vec<Columns> = self
             .engine
             .list(sql_in_scope!(
                 concat!(
@@ -133,8 +134,8 @@ impl Metadata {
             .await?;
         let (mut owners, mut repositories) = (Vec::new(), Vec::new());
         let mut last = None;
-        for row in &rows {
-            let (id, owner): (i64, &str) = (row.value("id")?, row.value("owner")?);
+        for (id, owner, Joined(repository)) in rows {
+            let owner = owner.as_str();
             if last != Some(id) {
                 last = Some(id);
                 let itself = InScope {
@@ -145,11 +146,9 @@ impl Metadata {
                     owners.push(id);
                 }
             }
-            let Some(repository_id) = row.value::<Option<i64>>("repository_id")? else {
+            let Some((repository_id, branch, name)) = repository else {
                 continue;
             };
-            let (branch, name): (Branch, RepositoryName) =
-                (row.value("branch")?, row.value("repository")?);
             let place = InScope {
                 owner,
                 repository: Some((&branch, &name)),
@@ -159,15 +158,9 @@ impl Metadata {
             }
         }
         Ok(ReadScope {
-            owners: Some(list(&owners)),
-            repositories: Some(list(&repositories)),
+            owners: Some(format!("{owners:?}")),
+            repositories: Some(format!("{repositories:?}")),
             ..read_scope.clone()
         })
     }
-}
-
-/// A JSON array of identifiers.
-fn list(identifiers: &[i64]) -> String {
-    let texts: Vec<String> = identifiers.iter().map(i64::to_string).collect();
-    format!("[{}]", texts.join(","))
 }

@@ -6,33 +6,35 @@ use super::{search::trigrams, versions::containing};
 use crate::metadata::{
     Metadata, MetadataError, PackageFileId, PackageFormat, RepositoryId,
     engine::{Value, sql},
-    rows::{FromRow, Row, read_all},
+    rows::row,
 };
 use tarn_base::clock::Timestamp;
 
-/// A file in a list of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedFile {
-    /// Which one.
-    pub id: PackageFileId,
-    /// Its place in the repository: later files have greater ones.
-    pub sequence: i64,
-    /// The package's own architecture; may be noarch.
-    pub arch: Arch,
-    /// The package's name.
-    pub name: PackageName,
-    /// The package's version.
-    pub version: Version,
-    /// The name of the file.
-    pub file_name: String,
-    /// Bytes.
-    pub size: u64,
-    /// When it was recorded.
-    pub created_at: Timestamp,
-    /// The format of the file.
-    pub format: PackageFormat,
-    /// `pkgdesc` of the file of this version that came last, whatever its repository.
-    pub description: String,
+row! {
+    /// A file in a list of a repository.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ListedFile {
+        /// Which one.
+        pub id: PackageFileId,
+        /// Its place in the repository: later files have greater ones.
+        pub sequence: i64,
+        /// The package's own architecture; may be noarch.
+        pub arch: Arch,
+        /// The package's name.
+        pub name: PackageName,
+        /// The package's version.
+        pub version: Version,
+        /// The name of the file.
+        pub file_name: String,
+        /// Bytes.
+        pub size: u64,
+        /// When it was recorded.
+        pub created_at: Timestamp,
+        /// The format of the file.
+        pub format: PackageFormat,
+        /// `pkgdesc` of the file of this version that came last, whatever its repository.
+        pub description: String,
+    }
 }
 
 /// Which files of a repository are wanted, and where the part begins.
@@ -59,10 +61,9 @@ impl FilesWanted<'_> {
 macro_rules! listed_files {
     ($from:literal, $where:literal, $rest:literal) => {
         concat!(
-            "SELECT package_files.id AS id, package_files.sequence AS sequence, package_files.arch AS arch, \
-             package_files.name AS name, package_files.version AS version, package_files.file_name AS file_name, \
-             package_files.size AS size, package_files.created_at AS created_at, package_files.format AS format, \
-             package_versions.description AS description FROM ",
+            "SELECT package_files.id, package_files.sequence, package_files.arch, package_files.name, \
+             package_files.version, package_files.file_name, package_files.size, package_files.created_at, \
+             package_files.format, COALESCE(package_versions.description, '') AS description FROM ",
             $from,
             " JOIN repositories ON repositories.id = package_files.repository_id \
              LEFT JOIN package_versions ON package_versions.owner_id = repositories.owner_id \
@@ -216,8 +217,7 @@ impl Metadata {
         if let Way::Named(versions) = way {
             statement.values.push(versions.into());
         }
-        let rows = self.engine.list(statement).await?;
-        read_all(&rows)
+        self.engine.list(statement).await
     }
 
     /// Which files have to be looked at to find those that are wanted.
@@ -235,7 +235,7 @@ impl Metadata {
                 origin,
                 more
             );
-            let is_few = self.engine.list(statement).await?.len() <= FEW;
+            let is_few = self.engine.list::<i64>(statement).await?.len() <= FEW;
             return Ok(if is_few { Way::Sourced } else { Way::All });
         }
         let trigrams = trigrams(&wanted.text.to_ascii_lowercase());
@@ -243,34 +243,11 @@ impl Metadata {
             return Ok(Way::All);
         };
         let text = self.engine.text(FOUND_ON_SQLITE, FOUND_ON_POSTGRES);
-        let rows = self
-            .engine
-            .list(sql!(text, trigrams, pattern, more))
-            .await?;
-        if rows.len() > FEW {
-            return Ok(Way::All);
-        }
-        let ids = rows.iter().map(|row| row.value::<i64>("id"));
-        let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
-        Ok(Way::Named(format!("{ids:?}")))
-    }
-}
-
-impl FromRow for ListedFile {
-    fn from_row(row: &Row) -> Result<Self, MetadataError> {
-        Ok(Self {
-            id: row.value("id")?,
-            sequence: row.value("sequence")?,
-            arch: row.value("arch")?,
-            name: row.value("name")?,
-            version: row.value("version")?,
-            file_name: row.value("file_name")?,
-            size: row.value("size")?,
-            created_at: row.value("created_at")?,
-            format: row.value("format")?,
-            description: row
-                .value::<Option<String>>("description")?
-                .unwrap_or_default(),
+        let found = sql!(text, trigrams, pattern, more);
+        let ids: Vec<i64> = self.engine.list(found).await?;
+        Ok(match ids.len() {
+            ..=FEW => Way::Named(format!("{ids:?}")),
+            _ => Way::All,
         })
     }
 }
@@ -278,13 +255,10 @@ impl FromRow for ListedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::Database;
+    use crate::metadata::engine::tests::plan;
 
     #[tokio::test]
     async fn a_part_of_a_repository_is_found_by_an_index() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::Sqlite(folder.path().join("tarn.db"));
-        let metadata = Metadata::open(&database).await.unwrap();
         for (question, expected) in [
             (
                 BY_NAME,
@@ -297,18 +271,16 @@ mod tests {
             (NEWEST, "(repository_id=? AND sequence<?)"),
             (OLDEST, "(repository_id=? AND sequence>?)"),
         ] {
-            let plan = async |question: &str| {
+            let steps_of = async |question: &str| {
                 let question = format!("EXPLAIN QUERY PLAN {question}").leak();
                 let mut statement = sql!(question, 1_i64, "x86_64", "a", "0", "%a%", 1_i64);
                 if question.contains("$7") {
                     statement.values.push("[1]".into());
                 }
-                let plan = metadata.engine.rows(statement).await.unwrap();
-                let steps = plan.iter().map(|row| row.value("detail").unwrap());
-                steps.collect::<Vec<String>>()
+                plan(statement).await
             };
             let [all, few @ ..] = question;
-            let steps = plan(all).await;
+            let steps = steps_of(all).await;
             assert!(
                 steps.iter().any(|step| step.contains(expected)),
                 "{steps:#?}"
@@ -317,7 +289,7 @@ mod tests {
             assert!(!steps.iter().any(sorts), "{steps:#?}");
             // Where few are looked at, no file is read that is not of them.
             for question in few {
-                let steps = plan(question).await;
+                let steps = steps_of(question).await;
                 let ranges = |step: &String| {
                     ["sequence<?", "sequence>?", "file_name>?", "file_name<?"]
                         .iter()

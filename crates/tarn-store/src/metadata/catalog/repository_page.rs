@@ -6,7 +6,7 @@ use super::read_scope::{repository_in_sight, sql_in_scope, visible};
 use crate::metadata::{
     Metadata, MetadataError, OwnerId, PackageFileId, PackageFormat, ReadScope, RepositoryId,
     engine::sql,
-    rows::{Row, read_all, row, select},
+    rows::{Joined, row, select},
 };
 use apk::digest::Sha256Digest;
 use tarn_base::{
@@ -31,15 +31,17 @@ pub struct RepositoryState {
     heads: Vec<Head>,
 }
 
-/// What a repository has of one architecture.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArchitectureState {
-    /// Which one.
-    pub arch: Arch,
-    /// How many files.
-    pub packages: u64,
-    /// When the last one was published. Deleting one does not change that.
-    pub published_at: Timestamp,
+row! {
+    /// What a repository has of one architecture.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ArchitectureState {
+        /// Which one.
+        pub arch: Arch,
+        /// How many files.
+        pub packages: u64,
+        /// When the last one was published. Deleting one does not change that.
+        pub published_at: Timestamp,
+    }
 }
 
 /// What all files of an architecture and a format have in common.
@@ -86,14 +88,17 @@ impl Metadata {
         branch: &Branch,
         name: &RepositoryName,
     ) -> Result<Option<RepositoryState>, MetadataError> {
-        let rows = self
+        type Columns = (
+            (RepositoryId, i64, Timestamp),
+            Joined<(ArchitectureState, PackageFormat, i64)>,
+        );
+        let rows: Vec<Columns> = self
             .engine
             .list(sql!(
                 concat!(
-                    "SELECT repositories.id AS id, repositories.generation AS generation, \
-                     repositories.changed_at AS changed_at, index_heads.arch AS arch, \
-                     index_heads.format AS format, index_heads.generation AS index_generation, \
-                     index_heads.live AS live, index_heads.published_at AS published_at FROM repositories \
+                    "SELECT repositories.id, repositories.generation, repositories.changed_at, \
+                     index_heads.arch, index_heads.live, index_heads.published_at, \
+                     index_heads.format, index_heads.generation FROM repositories \
                      LEFT JOIN index_heads ON index_heads.repository_id = repositories.id \
                      WHERE repositories.owner_id = $1 AND repositories.branch = $2 AND repositories.name = $3 AND ",
                     repository_in_sight!(4),
@@ -105,26 +110,23 @@ impl Metadata {
                 read_scope.repositories.as_deref()
             ))
             .await?;
-        let Some(first) = rows.first() else {
+        let Some(((id, generation, changed_at), _)) = rows.first() else {
             return Ok(None);
         };
         let mut state = RepositoryState {
-            id: first.value("id")?,
-            generation: first.value("generation")?,
-            changed_at: first.value("changed_at")?,
+            id: *id,
+            generation: *generation,
+            changed_at: *changed_at,
             architectures: Vec::new(),
             formats: Vec::new(),
             heads: Vec::new(),
         };
-        for row in &rows {
-            let Some(of_one) = ArchitectureState::from_row(row)? else {
-                continue;
-            };
-            let format = row.value("format")?;
+        let heads = rows.into_iter().filter_map(|(_, Joined(head))| head);
+        for (of_one, format, generation) in heads {
             state.heads.push(Head {
                 arch: of_one.arch.clone(),
                 format,
-                generation: row.value("index_generation")?,
+                generation,
                 packages: of_one.packages,
             });
             if of_one.packages > 0 {
@@ -145,8 +147,7 @@ impl Metadata {
         after: &str,
         most: u32,
     ) -> Result<Vec<(String, u64, Timestamp)>, MetadataError> {
-        let rows = self
-            .engine
+        self.engine
             .list(sql!(
                 "SELECT file_name, size, created_at FROM package_files WHERE repository_id = $1 AND removed_at IS NULL \
                  AND arch IN ($2, 'noarch') AND file_name > $3 ORDER BY file_name LIMIT $4",
@@ -155,16 +156,7 @@ impl Metadata {
                 after,
                 most
             ))
-            .await?;
-        rows.iter()
-            .map(|row| {
-                Ok((
-                    row.value("file_name")?,
-                    row.value("size")?,
-                    row.value("created_at")?,
-                ))
-            })
-            .collect()
+            .await
     }
 
     /// The files of one package in a repository, at most `most`, those that came last first.
@@ -176,8 +168,7 @@ impl Metadata {
         most: u32,
     ) -> Result<Vec<FileOfPackage>, MetadataError> {
         // The range of file names lets the index of live files find them: `.` comes after `-`.
-        let rows = self
-            .engine
+        self.engine
             .list(sql_in_scope!(
                 select!(
                     file_of_package_columns,
@@ -195,8 +186,7 @@ impl Metadata {
                 name.as_str(),
                 most
             ))
-            .await?;
-        read_all(&rows)
+            .await
     }
 }
 
@@ -234,18 +224,6 @@ impl RepositoryState {
 }
 
 impl ArchitectureState {
-    /// What a row says of an architecture; `None` where it has none.
-    pub(super) fn from_row(row: &Row) -> Result<Option<Self>, MetadataError> {
-        let Some(arch) = row.value("arch")? else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            arch,
-            packages: row.value("live")?,
-            published_at: row.value("published_at")?,
-        }))
-    }
-
     /// Adds what a row says to those before it. An architecture may have several, of different formats.
     pub(super) fn add_to(self, states: &mut Vec<Self>) {
         match states.last_mut() {

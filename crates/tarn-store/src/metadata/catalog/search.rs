@@ -56,7 +56,7 @@ macro_rules! page_of_found {
             "page AS (SELECT id, files, created_at, CAST(NULL AS BIGINT) AS last_file, place, (SELECT COUNT(*) FROM found) AS total, ",
             $is_cut,
             " AS is_cut FROM found ORDER BY place, id DESC LIMIT $10 OFFSET $11) ",
-            versions_in_page!(", page.is_cut AS is_cut"),
+            versions_in_page!(),
             " ORDER BY page.place, page.id DESC"
         )
     };
@@ -121,7 +121,7 @@ const IN_SIGHT: &str = concat!(
     begins!(),
     " THEN 1 ELSE 2 END AS place, (SELECT COUNT(*) FROM in_sight) AS total, FALSE AS is_cut FROM in_sight \
      JOIN package_versions ON package_versions.id = in_sight.id ORDER BY place, in_sight.id DESC LIMIT $10 OFFSET $11) ",
-    versions_in_page!(", page.is_cut AS is_cut"),
+    versions_in_page!(),
     " ORDER BY page.place, page.id DESC"
 );
 
@@ -147,9 +147,7 @@ impl Metadata {
             .engine
             .text(CONTAINING_ON_SQLITE, CONTAINING_ON_POSTGRES);
         let ask = |window| find(containing, read_scope, text, most, window);
-        let (page, first) = self.page_of_versions(ask, window).await?;
-        let is_cut = first.map_or(Ok(false), |row| row.value("is_cut"))?;
-        Ok(Found { page, is_cut })
+        self.page_of_versions(ask, window).await
     }
 }
 

@@ -3,14 +3,11 @@
 use apk::{name::PackageName, version::Version};
 
 use super::{
-    CatalogVersion, ReadScope,
+    CatalogVersion, Found, ReadScope,
     read_scope::{sql_in_scope, visible},
 };
 use crate::metadata::{
-    Metadata, MetadataError, OwnerId, Page, Window,
-    engine::Statement,
-    owners::owner_columns,
-    rows::{FromRow, Row, read_all},
+    Metadata, MetadataError, OwnerId, Page, Window, engine::Statement, owners::owner_columns,
 };
 
 /// The versions that the files in repositories of the [`ReadScope`] in `$5` make, with what those files say of them. It begins
@@ -35,20 +32,17 @@ macro_rules! in_sight {
 }
 pub(super) use in_sight;
 
-/// The columns of [`CatalogVersion`] and where they come from: the versions in `page`, whose creators are named as far
+/// The columns of a [`Listed`] and where they come from: the versions in `page`, whose creators are named as far
 /// as the [`ReadScope`] in `$1` to `$4` may know of them. Where it leaves some repositories only, a page has the last file of
 /// each version there, and what a version says of itself is what that file says.
 macro_rules! versions_in_page {
-    ($more:literal) => {
+    () => {
         concat!(
-            "SELECT package_versions.id AS version_id, package_versions.name AS package, \
-             package_versions.version AS version, package_versions.description AS description, \
-             page.created_at AS created_at, page.files AS files, last_files.facts AS last_facts, ",
+            "SELECT package_versions.id, ",
             owner_columns!(),
-            ", creators.id AS creator_id, \
-             creators.kind AS creator_kind, creators.name AS creator_name, creators.visibility AS creator_visibility, \
-             page.total AS total",
-            $more,
+            ", package_versions.name, package_versions.version, package_versions.description, last_files.facts, \
+             creators.id, creators.kind, creators.name, creators.visibility, page.created_at, page.files, \
+             page.total, page.is_cut",
             " FROM page JOIN package_versions ON package_versions.id = page.id \
              JOIN owners ON owners.id = package_versions.owner_id \
              LEFT JOIN package_files AS last_files ON last_files.id = page.last_file \
@@ -67,10 +61,10 @@ macro_rules! page_of_owner {
             "WITH page AS (SELECT id, files, created_at, CAST(NULL AS BIGINT) AS last_file, \
              (SELECT COUNT(*) FROM package_versions WHERE owner_id = $6",
             $versions,
-            ") AS total FROM package_versions WHERE owner_id = $6",
+            ") AS total, FALSE AS is_cut FROM package_versions WHERE owner_id = $6",
             $versions,
             " ORDER BY id DESC LIMIT $7 OFFSET $8) ",
-            versions_in_page!(""),
+            versions_in_page!(),
             " ORDER BY page.id DESC"
         )
     };
@@ -78,13 +72,16 @@ macro_rules! page_of_owner {
         concat!(
             "WITH ",
             in_sight!(" AND repositories.owner_id = $6", $files),
-            ", page AS (SELECT id, files, created_at, last_file, (SELECT COUNT(*) FROM in_sight) AS total FROM in_sight \
+            ", page AS (SELECT id, files, created_at, last_file, (SELECT COUNT(*) FROM in_sight) AS total, FALSE AS is_cut FROM in_sight \
              ORDER BY id DESC LIMIT $7 OFFSET $8) ",
-            versions_in_page!(""),
+            versions_in_page!(),
             " ORDER BY page.id DESC"
         )
     };
 }
+
+/// A version in a list, how long that list is, and whether there may be more than it has.
+type Listed = (CatalogVersion, u64, bool);
 
 /// The text of a question for a [`ReadScope`] of all repositories, or of some of them.
 type Texts = (&'static str, &'static str);
@@ -92,19 +89,19 @@ type Texts = (&'static str, &'static str);
 /// The versions of all owners that a [`ReadScope`] of all repositories may know of which were published last, `$5` of them.
 const NEWEST: &str = concat!(
     "WITH page AS (SELECT package_versions.id AS id, package_versions.files AS files, \
-     package_versions.created_at AS created_at, CAST(NULL AS BIGINT) AS last_file, 0 AS total FROM package_versions \
+     package_versions.created_at AS created_at, CAST(NULL AS BIGINT) AS last_file, 0 AS total, FALSE AS is_cut FROM package_versions \
      JOIN owners ON owners.id = package_versions.owner_id WHERE ",
     visible!("owners"),
     " ORDER BY package_versions.created_at DESC, package_versions.id DESC LIMIT $5) ",
-    versions_in_page!(""),
+    versions_in_page!(),
     " ORDER BY page.created_at DESC, page.id DESC"
 );
 
 /// The same of one owner, whatever a [`ReadScope`] of all repositories knows of others: `$5` is the owner.
 const NEWEST_OF_OWNER: &str = concat!(
-    "WITH page AS (SELECT id, files, created_at, CAST(NULL AS BIGINT) AS last_file, 0 AS total FROM package_versions \
+    "WITH page AS (SELECT id, files, created_at, CAST(NULL AS BIGINT) AS last_file, 0 AS total, FALSE AS is_cut FROM package_versions \
      WHERE owner_id = $5 ORDER BY created_at DESC, id DESC LIMIT $6) ",
-    versions_in_page!(""),
+    versions_in_page!(),
     " ORDER BY page.created_at DESC, page.id DESC"
 );
 
@@ -112,8 +109,8 @@ const NEWEST_OF_OWNER: &str = concat!(
 const NEWEST_OF_OWNER_IN_SIGHT: &str = concat!(
     "WITH ",
     in_sight!(" AND repositories.owner_id = $6", ""),
-    ", page AS (SELECT id, files, created_at, last_file, 0 AS total FROM in_sight ORDER BY created_at DESC, id DESC LIMIT $7) ",
-    versions_in_page!(""),
+    ", page AS (SELECT id, files, created_at, last_file, 0 AS total, FALSE AS is_cut FROM in_sight ORDER BY created_at DESC, id DESC LIMIT $7) ",
+    versions_in_page!(),
     " ORDER BY page.created_at DESC, page.id DESC"
 );
 
@@ -128,9 +125,8 @@ impl Metadata {
         if read_scope.repositories.is_some() {
             return Ok(Vec::new());
         }
-        let statement = sql_in_scope!(NEWEST, read_scope, most);
-        let rows = self.engine.list(statement).await?;
-        read_all(&rows)
+        self.versions_in(sql_in_scope!(NEWEST, read_scope, most))
+            .await
     }
 
     /// The versions of an owner's packages that were published last, the last first, at most `most`. Other than
@@ -151,8 +147,7 @@ impl Metadata {
                 most
             ),
         };
-        let rows = self.engine.list(statement).await?;
-        read_all(&rows)
+        self.versions_in(statement).await
     }
 
     /// The versions of an owner's packages, the newest first. `read_scope` decides which creators are named.
@@ -214,9 +209,9 @@ impl Metadata {
     ) -> Result<Option<CatalogVersion>, MetadataError> {
         let text = match &read_scope.repositories {
             None => concat!(
-                "WITH page AS (SELECT id, files, created_at, CAST(NULL AS BIGINT) AS last_file, 1 AS total FROM package_versions \
+                "WITH page AS (SELECT id, files, created_at, CAST(NULL AS BIGINT) AS last_file, 1 AS total, FALSE AS is_cut FROM package_versions \
                  WHERE owner_id = $6 AND name = $7 AND version = $8) ",
-                versions_in_page!("")
+                versions_in_page!()
             ),
             Some(_) => concat!(
                 "WITH ",
@@ -224,8 +219,8 @@ impl Metadata {
                     " AND repositories.owner_id = $6",
                     " AND package_files.file_name = $7 || '-' || $8 || '.apk' AND package_files.name = $7 AND package_files.version = $8"
                 ),
-                ", page AS (SELECT id, files, created_at, last_file, 1 AS total FROM in_sight) ",
-                versions_in_page!("")
+                ", page AS (SELECT id, files, created_at, last_file, 1 AS total, FALSE AS is_cut FROM in_sight) ",
+                versions_in_page!()
             ),
         };
         let statement = sql_in_scope!(
@@ -236,8 +231,16 @@ impl Metadata {
             name.as_str(),
             version.as_str()
         );
-        let rows = self.engine.list(statement).await?;
-        rows.first().map(CatalogVersion::from_row).transpose()
+        let found = self.versions_in(statement).await?;
+        Ok(found.into_iter().next())
+    }
+
+    async fn versions_in(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<CatalogVersion>, MetadataError> {
+        let listed: Vec<Listed> = self.engine.list(statement).await?;
+        Ok(listed.into_iter().map(|(version, _, _)| version).collect())
     }
 
     async fn page_of_owner(
@@ -263,32 +266,35 @@ impl Metadata {
                 compared
             )
         };
-        let (page, _) = self.page_of_versions(ask, window).await?;
-        Ok(page)
+        Ok(self.page_of_versions(ask, window).await?.page)
     }
 
-    /// The page that `ask` asks for, and the first row, if the whole list has one. Each row says how long the list is.
+    /// The page that `ask` asks for. Each row says how long the list is, and whether it is cut.
     pub(super) async fn page_of_versions(
         &self,
         ask: impl Fn(Window) -> Statement,
         window: Window,
-    ) -> Result<(Page<CatalogVersion>, Option<Row>), MetadataError> {
-        let rows = self.engine.list(ask(window)).await?;
-        let entries = read_all(&rows)?;
-        // A page behind the last one has no row to tell it; the first page has.
-        let first = match rows.into_iter().next() {
+    ) -> Result<Found, MetadataError> {
+        let listed: Vec<Listed> = self.engine.list(ask(window)).await?;
+        let of_list =
+            |listed: &[Listed]| listed.first().map(|(_, total, is_cut)| (*total, *is_cut));
+        let of_list = match of_list(&listed) {
+            // A page behind the last one has no row to tell it; the first page has.
             None if window.offset > 0 => {
                 let first = Window {
                     offset: 0,
                     limit: 1,
                 };
-                let rows = self.engine.list(ask(first)).await?;
-                rows.into_iter().next()
+                of_list(&self.engine.list(ask(first)).await?)
             }
-            row => row,
+            said => said,
         };
-        let total = first.as_ref().map_or(Ok(0), |row| row.value("total"))?;
-        Ok((Page { entries, total }, first))
+        let (total, is_cut) = of_list.unwrap_or_default();
+        let entries = listed.into_iter().map(|(version, _, _)| version).collect();
+        Ok(Found {
+            page: Page { entries, total },
+            is_cut,
+        })
     }
 }
 
@@ -309,21 +315,14 @@ pub(super) fn containing(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::{Database, engine::sql};
+    use crate::metadata::engine::{sql, tests::plan};
 
     #[tokio::test]
     async fn a_list_of_some_repositories_begins_with_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::Sqlite(folder.path().join("tarn.db"));
-        let metadata = Metadata::open(&database).await.unwrap();
         let question = concat!("EXPLAIN QUERY PLAN ", page_of_owner!(some, ""));
         let one = 1_i64;
         let statement = sql!(question, true, true, one, "[]", "[]", one, one, one, "");
-        let plan = metadata.engine.rows(statement).await.unwrap();
-        let steps: Vec<&str> = plan
-            .iter()
-            .map(|row| row.value("detail").unwrap())
-            .collect();
+        let steps = plan(statement).await;
         let first = steps.iter().position(|step| step.contains("sighted"));
         let files = [
             "SCAN sighted VIRTUAL TABLE INDEX 1:",
@@ -333,7 +332,7 @@ mod tests {
              (owner_id=? AND name=? AND version=?)",
         ];
         let found = first.and_then(|first| steps.get(first..first + files.len()));
-        assert_eq!(found, Some(files.as_slice()), "{steps:#?}");
+        assert!(found.is_some_and(|found| found == files), "{steps:#?}");
         let again = steps.iter().filter(|step| step.contains(" repositories "));
         assert_eq!(again.count(), 1, "{steps:#?}");
     }

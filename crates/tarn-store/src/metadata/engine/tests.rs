@@ -5,16 +5,26 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::*;
-use crate::metadata::{given::given, sqlite};
+use crate::metadata::{given::given, rows::Joined, sqlite};
+
+/// A database of SQLite, with its folder.
+async fn open() -> (Engine, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
+    (engine, folder)
+}
+
+/// How SQLite answers a question: the steps of `EXPLAIN QUERY PLAN`, with which its text has to begin.
+pub(in crate::metadata) async fn plan(question: Statement) -> Vec<String> {
+    let (engine, _folder) = open().await;
+    let steps: Vec<(i64, i64, i64, String)> = engine.rows(question).await.unwrap();
+    steps.into_iter().map(|(_, _, _, detail)| detail).collect()
+}
 
 /// Both kinds of transaction, each on a database of its own.
 async fn both() -> [(Engine, bool, tempfile::TempDir); 2] {
-    let open = async |here| {
-        let folder = tempfile::tempdir().unwrap();
-        let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
-        (engine, here, folder)
-    };
-    [open(false).await, open(true).await]
+    let [(one, folder), (other, other_folder)] = [open().await, open().await];
+    [(one, false, folder), (other, true, other_folder)]
 }
 
 async fn begin(engine: &Engine, here: bool) -> Transaction {
@@ -33,32 +43,23 @@ fn owner(id: i64, name: &str) -> Statement {
     )
 }
 
-async fn owners(engine: &Engine) -> i64 {
+pub(in crate::metadata) async fn owners(engine: &Engine) -> i64 {
     let count = sql!("SELECT COUNT(*) AS count FROM owners");
-    let row = engine.row(count).await.unwrap().unwrap();
-    row.value("count").unwrap()
+    engine.row(count).await.unwrap().unwrap()
 }
 
 #[tokio::test]
 async fn both_are_durable_and_mind_references() {
     for (engine, here, _folder) in both().await {
         let mut transaction = begin(&engine, here).await;
-        for (pragma, name, expected) in [
-            // `PRAGMA synchronous`: 2 is FULL.
-            ("PRAGMA synchronous", "synchronous", 2),
-            ("PRAGMA foreign_keys", "foreign_keys", 1),
-            (
-                "PRAGMA journal_size_limit",
-                "journal_size_limit",
-                67_108_864,
-            ),
+        for (pragma, expected) in [
+            // 2 is FULL.
+            ("PRAGMA synchronous", 2),
+            ("PRAGMA foreign_keys", 1),
+            ("PRAGMA journal_size_limit", 67_108_864),
         ] {
-            let row = transaction.row(sql!(pragma)).await.unwrap().unwrap();
-            assert_eq!(
-                row.value::<i64>(name).unwrap(),
-                expected,
-                "{pragma}, {here}"
-            );
+            let set: Option<i64> = transaction.row(sql!(pragma)).await.unwrap();
+            assert_eq!(set, Some(expected), "{pragma}, {here}");
         }
     }
 }
@@ -89,7 +90,7 @@ async fn both_survive_a_full_disk() {
     for (engine, here, _folder) in both().await {
         let mut transaction = begin(&engine, here).await;
         let limit = sql!("PRAGMA max_page_count = 1");
-        transaction.rows(limit).await.unwrap();
+        transaction.any(limit).await.unwrap();
         transaction.commit().await.unwrap();
 
         let mut transaction = begin(&engine, here).await;
@@ -110,7 +111,7 @@ async fn both_survive_a_full_disk() {
 
         let mut transaction = begin(&engine, here).await;
         let limit = sql!("PRAGMA max_page_count = 1000");
-        transaction.rows(limit).await.unwrap();
+        transaction.any(limit).await.unwrap();
         transaction.run(owner(1, "alice")).await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(owners(&engine).await, 1);
@@ -119,8 +120,7 @@ async fn both_survive_a_full_disk() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_take_turns() {
-    let folder = tempfile::tempdir().unwrap();
-    let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
+    let (engine, _folder) = open().await;
     for (held, next) in [(false, true), (true, false), (true, true), (false, false)] {
         let transaction = begin(&engine, held).await;
         // Without turns this would wait inside of SQLite, and come back with an error.
@@ -148,23 +148,10 @@ async fn both_take_turns() {
 }
 
 #[tokio::test]
-async fn a_value_is_read_back_as_what_was_given_and_as_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
+async fn it_reads_writes_and_commits_as_postgresql_does() {
+    let (engine, _folder) = open().await;
     reads_back(&engine).await;
-}
-
-#[tokio::test]
-async fn a_statement_about_many_rows_does_all_of_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
     takes_many_rows(&engine).await;
-}
-
-#[tokio::test]
-async fn statements_are_committed_whole_or_not_at_all() {
-    let folder = tempfile::tempdir().unwrap();
-    let (engine, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
     commits_with_statements(&engine).await;
 }
 
@@ -181,7 +168,7 @@ pub(in crate::metadata) async fn takes_many_rows(engine: &Engine) {
             },
             "INSERT INTO owners (kind, name, name_lower, visibility, created_at) \
              SELECT 'user', COALESCE(name, 'none'), COALESCE(name, 'none'), CASE WHEN active THEN 'public' ELSE 'private' END, \
-             length(hash) + number FROM given ORDER BY number RETURNING id, name, visibility, created_at"
+             length(hash) + number FROM given ORDER BY number RETURNING name, visibility, created_at"
         )
     };
     let names = [Some("größe"), None, Some("third")];
@@ -194,30 +181,18 @@ pub(in crate::metadata) async fn takes_many_rows(engine: &Engine) {
     // Each sees what those before it did, and one without rows does nothing.
     let answers = transaction.all(vec![add(&names), add(&[]), find]).await;
     let answers = answers.unwrap();
-    let made = |row: &Row| {
-        (
-            row.value::<String>("name").unwrap(),
-            row.value::<String>("visibility").unwrap(),
-            row.value::<i64>("created_at").unwrap(),
-        )
-    };
     let expected = [
         ("größe", "private", 32),
         ("none", "public", 33),
         ("third", "public", 34),
     ];
     let expected = expected.map(|(name, seen, at)| (name.to_owned(), seen.to_owned(), at));
-    let [added, nothing, found] = answers.as_slice() else {
-        unreachable!("{answers:?}");
-    };
-    assert_eq!(added.rows.iter().map(made).collect::<Vec<_>>(), expected);
+    let [added, nothing, found]: [Answer; 3] = answers.try_into().unwrap();
+    let made: Vec<(String, String, i64)> = read_all(added.rows).unwrap();
+    assert_eq!(made, expected);
     assert_eq!((added.changed, nothing.changed), (3, 0));
     assert!(nothing.rows.is_empty());
-    let mut names: Vec<&str> = found
-        .rows
-        .iter()
-        .map(|row| row.value("name").unwrap())
-        .collect();
+    let mut names: Vec<String> = read_all(found.rows).unwrap();
     names.sort_unstable();
     assert_eq!(names, ["none", "third"]);
 
@@ -260,13 +235,9 @@ pub(in crate::metadata) async fn commits_with_statements(engine: &Engine) {
     };
     let found = async || {
         let question = "SELECT name, visibility FROM owners WHERE name LIKE 'with-%' ORDER BY name";
-        let rows = engine.rows(sql!(question)).await.unwrap();
-        let said = |row: &Row| {
-            let (name, visibility): (&str, &str) =
-                (row.value("name").unwrap(), row.value("visibility").unwrap());
-            format!("{name} {visibility}")
-        };
-        rows.iter().map(said).collect::<Vec<_>>()
+        let rows: Vec<(String, String)> = engine.rows(sql!(question)).await.unwrap();
+        let said = |(name, visibility)| format!("{name} {visibility}");
+        rows.into_iter().map(said).collect::<Vec<_>>()
     };
     // One that changes nothing, where it has to; one that fails; and what was asked first stays undone with them.
     for (last, missing) in [
@@ -324,27 +295,44 @@ pub(in crate::metadata) async fn reads_back(engine: &Engine) {
         [7_u8, 0, 255].as_slice(),
         None::<i64>
     );
-    let row = engine.look_up(every_kind).await.unwrap().unwrap();
-    assert_eq!(row.value::<&str>("text").unwrap(), "größe");
-    assert_eq!(
-        row.value::<Option<String>>("text").unwrap().as_deref(),
-        Some("größe")
+    let expected = (
+        Some("größe".to_owned()),
+        (41_i64, 42_u32),
+        true,
+        vec![7_u8, 0, 255],
+        None::<i64>,
     );
-    assert_eq!(row.value::<i64>("number").unwrap(), 41);
-    assert_eq!(row.value::<u32>("next").unwrap(), 42);
-    assert!(row.value::<bool>("flag").unwrap());
-    assert_eq!(row.value::<&[u8]>("bytes").unwrap(), [7, 0, 255]);
-    assert_eq!(row.value::<Vec<u8>>("bytes").unwrap(), [7, 0, 255]);
-    assert_eq!(row.value::<Option<i64>>("absent").unwrap(), None);
-    assert!(row.value::<i64>("absent").is_err());
-    assert!(row.value::<i64>("text").is_err());
-    assert!(row.value::<i64>("unheard").is_err());
+    let row = engine.look_up(every_kind).await.unwrap();
+    assert_eq!(row, Some(expected));
+    let numbers = || {
+        sql!(
+            "SELECT $1 AS one, $2 AS two, $1 AS three",
+            1_i64,
+            None::<i64>
+        )
+    };
+    // What is joined and not there takes as many columns as if it were.
+    let (one, Joined(joined)): (i64, Joined<(i64, i64)>) =
+        engine.look_up(numbers()).await.unwrap().unwrap();
+    assert_eq!((one, joined), (1, None));
+    // NULL, another type, a column too few and one too many.
+    assert!(engine.look_up::<(i64, i64, i64)>(numbers()).await.is_err());
+    let text = engine.look_up::<(String, Option<i64>, i64)>(numbers());
+    assert!(text.await.is_err());
+    let few = engine.look_up::<(i64, Option<i64>, i64, i64)>(numbers());
+    assert!(few.await.is_err());
+    assert!(
+        engine
+            .look_up::<(i64, Option<i64>)>(numbers())
+            .await
+            .is_err()
+    );
     for unfit in [
         sql!("SELECT 1 FROM unheard"),
         sql!("SELECT $1 AS first, $2 AS second", 1_i64),
         sql!("SELECT 1.5 AS real"),
     ] {
-        let error = engine.look_up(unfit).await.unwrap_err();
+        let error = engine.look_up::<i64>(unfit).await.unwrap_err();
         assert!(matches!(error, MetadataError::Failed(_)), "{error:?}");
     }
 }

@@ -5,7 +5,13 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::{
-    super::{MetadataError, given::Given, postgres, rows::Row, sqlite},
+    super::{
+        MetadataError,
+        given::Given,
+        postgres,
+        rows::{FromRow, Row, read_all},
+        sqlite,
+    },
     Statement,
 };
 
@@ -63,19 +69,45 @@ impl Transaction {
     }
 
     /// The first row that a statement gives.
-    pub(in crate::metadata) async fn row(
+    pub(in crate::metadata) async fn row<T: FromRow>(
         &mut self,
         statement: Statement,
-    ) -> Result<Option<Row>, MetadataError> {
+    ) -> Result<Option<T>, MetadataError> {
         // All rows are fetched, also where one is wanted: a statement that is not run to its end has not done its work.
         Ok(self.rows(statement).await?.into_iter().next())
     }
 
-    /// All rows that a statement gives.
-    pub(in crate::metadata) async fn rows(
+    /// The first row that a statement gives.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError::Missing`] with `what` when it gives none.
+    pub(in crate::metadata) async fn one<T: FromRow>(
+        &mut self,
+        what: &'static str,
+        statement: Statement,
+    ) -> Result<T, MetadataError> {
+        let row = self.row(statement).await?;
+        row.ok_or(MetadataError::Missing(what))
+    }
+
+    /// Whether a statement gives a row.
+    pub(in crate::metadata) async fn any(
         &mut self,
         statement: Statement,
-    ) -> Result<Vec<Row>, MetadataError> {
+    ) -> Result<bool, MetadataError> {
+        Ok(!self.answer(statement).await?.is_empty())
+    }
+
+    /// All rows that a statement gives.
+    pub(in crate::metadata) async fn rows<T: FromRow>(
+        &mut self,
+        statement: Statement,
+    ) -> Result<Vec<T>, MetadataError> {
+        read_all(self.answer(statement).await?)
+    }
+
+    async fn answer(&mut self, statement: Statement) -> Result<Vec<Row>, MetadataError> {
         match &mut self.on {
             On::Sqlite(transaction) => transaction.rows(statement).await,
             On::Postgres(transaction) => transaction.rows(statement).await,

@@ -12,7 +12,7 @@ use refinery_core::{
 use super::{
     super::{
         MetadataError,
-        migrations::{self, HISTORY, POSTGRES, newest},
+        migrations::{self, HISTORY},
     },
     WRITERS,
     address::PostgresAddress,
@@ -35,18 +35,9 @@ async fn is_known(address: &PostgresAddress, client: &Client) -> Result<(), Meta
     if !is_there.try_get::<_, bool>(0)? {
         return Ok(());
     }
-    let newest_made = format!("SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) FROM {HISTORY}");
-    let found: i64 = client.query_one(&newest_made, &[]).await?.try_get(0)?;
-    let known = newest();
-    if found > known {
-        let database = address.to_string();
-        return Err(MetadataError::Newer {
-            database,
-            found,
-            known,
-        });
-    }
-    Ok(())
+    let newest_made = format!("SELECT CAST(MAX(version) AS BIGINT) FROM {HISTORY}");
+    let found = client.query_one(&newest_made, &[]).await?.try_get(0)?;
+    migrations::refuse_newer(address, found)
 }
 
 /// Brings the tables up to date in one transaction. A second process that starts at the same time waits, and then finds them made.
@@ -58,7 +49,7 @@ pub(super) async fn migrate(
     // What is not committed goes with the connection.
     client.batch_execute(&format!("BEGIN; {WRITERS}")).await?;
     is_known(address, &client).await?;
-    let made = match migrations::read(POSTGRES) {
+    let made = match migrations::of_postgres() {
         Ok(migrations) => {
             Runner::new(&migrations)
                 .set_grouped(true)

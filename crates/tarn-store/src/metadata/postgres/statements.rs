@@ -3,7 +3,6 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::Arc,
     task::Poll,
 };
 
@@ -149,9 +148,8 @@ async fn run_texts(client: &ClientWrapper, texts: &str) -> Result<Answer, Metada
         _ => None,
     });
     let rows = rows.map(|row| {
-        let columns = row.columns().iter().map(|column| column.name().to_owned());
         let values = (0..row.len()).map(|column| Value::from(row.get(column)));
-        Row::new(columns.collect(), values.collect())
+        Row(values.collect())
     });
     Ok(Answer {
         rows: rows.collect(),
@@ -234,16 +232,11 @@ async fn prepare(
 /// All that a statement gives.
 async fn answer(stream: RowStream) -> Result<Answer, MetadataError> {
     let mut stream = pin!(stream);
-    let mut columns: Option<Arc<[String]>> = None;
     let mut rows = Vec::new();
     while let Some(row) = stream.try_next().await? {
-        let columns = columns.get_or_insert_with(|| {
-            let names = row.columns().iter().map(|column| column.name().to_owned());
-            names.collect()
-        });
-        let values = (0..columns.len()).map(|column| stored(&row, column));
+        let values = (0..row.len()).map(|column| stored(&row, column));
         let values: Result<Vec<Value>, MetadataError> = values.collect();
-        rows.push(Row::new(Arc::clone(columns), values?));
+        rows.push(Row(values?));
     }
     let changed = stream.rows_affected().unwrap_or_default();
     Ok(Answer { rows, changed })
@@ -301,17 +294,12 @@ fn stored(row: &tokio_postgres::Row, column: usize) -> Result<Value, MetadataErr
     let Some(described) = row.columns().get(column) else {
         return Err(MetadataError::Failed("a row without a column".into()));
     };
-    let absent = Value::Integer(None);
     Ok(match *described.type_() {
         Type::INT8 => Value::Integer(row.try_get(column)?),
         Type::INT4 => Value::Integer(row.try_get::<_, Option<i32>>(column)?.map(i64::from)),
-        Type::BOOL => row
-            .try_get::<_, Option<bool>>(column)?
-            .map_or(absent, Value::Flag),
+        Type::BOOL => Value::Flag(row.try_get(column)?),
         Type::TEXT | Type::VARCHAR | Type::NAME => Value::Text(row.try_get(column)?),
-        Type::BYTEA => row
-            .try_get::<_, Option<Vec<u8>>>(column)?
-            .map_or(absent, Value::Bytes),
+        Type::BYTEA => Value::Bytes(row.try_get(column)?),
         // No table has one, and sums are cast.
         ref other => {
             let text = format!("the column {} is of the type {other}", described.name());

@@ -8,8 +8,8 @@ use tarn_testkit::Postgres as Server;
 
 use super::*;
 use crate::metadata::{
-    Database, Metadata,
-    engine::{self, sql},
+    Database, Metadata, WRITE_WAIT,
+    engine::{self, sql, tests::owners},
     given::given,
     sqlite,
 };
@@ -31,12 +31,6 @@ fn owner(name: &str) -> Statement {
         "INSERT INTO owners (kind, name, name_lower, visibility, created_at) VALUES ('user', $1, $1, 'public', 0)",
         name
     )
-}
-
-async fn owners(engine: &Engine) -> i64 {
-    let count = sql!("SELECT COUNT(*) AS count FROM owners");
-    let row = engine.row(count).await.unwrap().unwrap();
-    row.value("count").unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,7 +58,7 @@ async fn it_is_an_engine_like_the_other() {
     a_server_that_is_lost_in_a_transaction_is_noted(&address).await;
     what_was_known_is_forgotten_with_the_connection(&server, &engine, &watch).await;
     engine.close().await;
-    assert!(engine.rows(sql!("SELECT 1 AS one")).await.is_err());
+    assert!(engine.any(sql!("SELECT 1 AS one")).await.is_err());
     assert!(engine.write().await.is_err());
     watch.close();
     assert_eq!(watch.version().await, None);
@@ -75,12 +69,9 @@ async fn the_tables_are_those_of_sqlite(engine: &Engine) {
     let (other, _) = sqlite::open(&folder.path().join("tarn.db")).await.unwrap();
     let columns = async |engine: &Engine, text| {
         let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for row in engine.rows(sql!(text)).await.unwrap() {
-            let columns = tables.entry(row.value("table_name").unwrap()).or_default();
-            let (name, may_be_null): (&str, bool) = (
-                row.value("name").unwrap(),
-                row.value("may_be_null").unwrap(),
-            );
+        let all: Vec<(String, String, bool)> = engine.rows(sql!(text)).await.unwrap();
+        for (table, name, may_be_null) in all {
+            let columns = tables.entry(table).or_default();
             columns.push(format!("{name}{}", if may_be_null { "?" } else { "" }));
         }
         tables.retain(|table, columns| {
@@ -109,7 +100,7 @@ async fn readers_cannot_write(engine: &Engine) {
         Purpose::Other,
     ] {
         let unfit = sql!("DELETE FROM owners RETURNING id");
-        assert!(engine.ask(purpose, unfit).await.is_err());
+        assert!(engine.ask::<i64>(purpose, unfit).await.is_err());
     }
 }
 
@@ -145,23 +136,25 @@ async fn a_transaction_happens_whole_or_not_at_all(engine: &Engine) {
 async fn a_caller_that_leaves_ends_its_statement_and_gives_its_turn_back(engine: &Engine) {
     let short = Duration::from_millis(300);
     let mut asked: Vec<_> = (0..6)
-        .map(|_| Box::pin(engine.ask(Purpose::List, endless())))
+        .map(|_| Box::pin(engine.ask::<i64>(Purpose::List, endless())))
         .collect();
     let all = futures_util::future::join_all(asked.iter_mut());
     assert!(timeout(short, all).await.is_err());
     // While all turns of lists are taken, everything else is answered.
     for purpose in [Purpose::Lookup, Purpose::Index, Purpose::Other] {
-        let answer = engine.ask(purpose, sql!("SELECT 1 AS one")).await.unwrap();
-        assert_eq!(answer.len(), 1, "{purpose:?}");
+        let answer = engine.ask::<i64>(purpose, sql!("SELECT 1 AS one")).await;
+        assert_eq!(answer.unwrap(), [1], "{purpose:?}");
     }
     drop(asked);
-    let answer = engine.ask(Purpose::List, sql!("SELECT 1 AS one")).await;
-    assert_eq!(answer.unwrap().len(), 1);
+    let answer = engine
+        .ask::<i64>(Purpose::List, sql!("SELECT 1 AS one"))
+        .await;
+    assert_eq!(answer.unwrap(), [1]);
 
     // A change whose caller leaves is undone, and what comes after it in the same transaction is not done.
     let mut transaction = engine.write().await.unwrap();
     transaction.run(owner("bob")).await.unwrap();
-    assert!(timeout(short, transaction.rows(endless())).await.is_err());
+    assert!(timeout(short, transaction.any(endless())).await.is_err());
     assert!(transaction.run(owner("carol")).await.is_err());
     assert!(transaction.commit().await.is_err());
     engine.write().await.unwrap().commit().await.unwrap();
@@ -174,8 +167,7 @@ async fn writers_of_several_processes_take_turns(address: &PostgresAddress, engi
     let second = async {
         let mut second = other.write().await.unwrap();
         let count = sql!("SELECT COUNT(*) AS count FROM owners");
-        let row = second.row(count).await.unwrap().unwrap();
-        row.value::<i64>("count").unwrap()
+        second.count(count).await.unwrap()
     };
     let finish = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -195,22 +187,22 @@ async fn statements_are_prepared_anew_for_other_tables(server: &Server, engine: 
         server.sql("tarn", &text);
     };
     // As a newer version does it while this one runs. Its connections have prepared the question.
-    let before = engine.rows(ask()).await.unwrap().len();
+    let before: Vec<i64> = engine.rows(ask()).await.unwrap();
     let mut transaction = engine.write().await.unwrap();
-    transaction.rows(ask()).await.unwrap();
+    transaction.any(ask()).await.unwrap();
     transaction.commit().await.unwrap();
     change("INTEGER");
     for _ in 0..4 {
-        assert_eq!(engine.rows(ask()).await.unwrap().len(), before);
+        assert_eq!(engine.rows::<i64>(ask()).await.unwrap(), before);
     }
     // What a transaction has done is lost with it; the next one works.
     let mut transaction = engine.write().await.unwrap();
-    let error = transaction.rows(ask()).await.unwrap_err();
+    let error = transaction.any(ask()).await.unwrap_err();
     assert!(error.is_of_changed_tables(), "{error:?}");
     assert!(matches!(error, MetadataError::Busy(_)), "{error:?}");
     drop(transaction);
     let mut transaction = engine.write().await.unwrap();
-    assert_eq!(transaction.rows(ask()).await.unwrap().len(), before);
+    assert_eq!(transaction.rows::<i64>(ask()).await.unwrap(), before);
     transaction.commit().await.unwrap();
     change("BIGINT");
 }
@@ -439,8 +431,7 @@ async fn tls_is_what_sslmode_says() {
         let encrypted = match open_unchanged(&address).await {
             Ok(engine) => {
                 let ssl = sql!("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
-                let row = engine.row(ssl).await.unwrap().unwrap();
-                Ok(row.value::<bool>("ssl").unwrap())
+                Ok(engine.row::<bool>(ssl).await.unwrap().unwrap())
             }
             Err(error) => Err(error.to_string()),
         };
@@ -460,8 +451,8 @@ async fn commits_are_on_the_disk_when_answered(server: &Server, address: &Postgr
         let (other, _) = open(address).await.unwrap();
         let mut transaction = other.write().await.unwrap();
         let asked = sql!("SELECT current_setting('synchronous_commit') AS setting");
-        let row = transaction.row(asked).await.unwrap().unwrap();
-        assert_eq!(row.value::<&str>("setting").unwrap(), expected, "{set}");
+        let setting: Option<String> = transaction.row(asked).await.unwrap();
+        assert_eq!(setting.as_deref(), Some(expected), "{set}");
         drop(transaction);
         other.close().await;
     }

@@ -37,12 +37,13 @@ pub(in crate::metadata) struct Transaction {
 
 impl Transaction {
     /// Begins on this connection, when no other transaction of any process writes, and asks questions, in one round trip. The lock is had in a
-    /// statement of its own, since one that waits for it has taken its snapshot before. It is waited for until then.
+    /// statement of its own, since one that waits for it has taken its snapshot before. It is waited for until then. Gives the snapshot before it,
+    /// in the words of the server, and the answers.
     pub(super) async fn begin(
         held: &mut Held,
         questions: &[Given],
         until: Instant,
-    ) -> Result<Begun, Failure> {
+    ) -> Result<(Option<String>, Vec<Answer>), Failure> {
         held.in_transaction = true;
         let left = until.saturating_duration_since(Instant::now());
         let texts = match left + NEGLIGIBLE < LOCK_TIMEOUT {
@@ -62,10 +63,8 @@ impl Transaction {
             _ => Failure::Statement(failed.error),
         })?;
         let mut answers = answers.into_iter();
-        Ok(Begun {
-            before: answers.next().as_ref().and_then(snapshot),
-            answers: answers.collect(),
-        })
+        let before = answers.next().and_then(snapshot);
+        Ok((before, answers.collect()))
     }
 
     /// What has begun on this connection.
@@ -136,7 +135,7 @@ impl Transaction {
         }
         all.push(Sent::Texts(&commit));
         self.held.is_committing = true;
-        let answers = match self.held.all(&all).await {
+        let mut answers = match self.held.all(&all).await {
             Ok(answers) => answers,
             Err(Failed { at, error }) => {
                 self.held.note(&error);
@@ -151,15 +150,8 @@ impl Transaction {
         };
         self.held.is_committing = false;
         self.held.in_transaction = false;
-        Ok(answers.last().and_then(snapshot))
+        Ok(answers.pop().and_then(snapshot))
     }
-}
-
-/// What is there once a transaction has begun.
-pub(super) struct Begun {
-    pub(super) before: Option<String>,
-    /// To the questions.
-    pub(super) answers: Vec<Answer>,
 }
 
 /// Whether the server said so: it has a code of the server's, or is that of a statement that changed too few rows.
@@ -172,6 +164,6 @@ fn is_of_server(error: &MetadataError) -> bool {
     matches!(error, MetadataError::Missing(_)) || codes.any(|code| code.is_some())
 }
 
-fn snapshot(answer: &Answer) -> Option<String> {
-    answer.rows.last()?.value("snapshot").ok()
+fn snapshot(mut answer: Answer) -> Option<String> {
+    answer.rows.pop()?.read().ok()
 }

@@ -197,9 +197,8 @@ fn has_room(database: &Path) -> bool {
 /// Every row that a statement gives.
 pub(super) fn rows(connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
     let mut prepared = prepare(connection, statement)?;
-    let columns = columns(&prepared);
     let mut found = Vec::new();
-    collect(&mut prepared, &columns, &mut found)?;
+    collect(&mut prepared, &mut found)?;
     Ok(found)
 }
 
@@ -216,11 +215,10 @@ pub(super) fn given(connection: &Connection, given: &Given) -> rusqlite::Result<
         return Ok(answer);
     }
     let mut prepared = connection.prepare_cached(&given.text(("VALUES (", ")")))?;
-    let columns = columns(&prepared);
     let changes = !prepared.readonly();
     for values in &given.rows {
         bind(&mut prepared, values)?;
-        collect(&mut prepared, &columns, &mut answer.rows)?;
+        collect(&mut prepared, &mut answer.rows)?;
         if changes {
             answer.changed += connection.changes();
         }
@@ -228,22 +226,14 @@ pub(super) fn given(connection: &Connection, given: &Given) -> rusqlite::Result<
     Ok(answer)
 }
 
-fn columns(prepared: &rusqlite::Statement<'_>) -> Arc<[String]> {
-    let names = prepared.column_names();
-    names.into_iter().map(Into::into).collect()
-}
-
 /// Runs what is prepared to its end.
-fn collect(
-    prepared: &mut rusqlite::Statement<'_>,
-    columns: &Arc<[String]>,
-    found: &mut Vec<Row>,
-) -> rusqlite::Result<()> {
+fn collect(prepared: &mut rusqlite::Statement<'_>, found: &mut Vec<Row>) -> rusqlite::Result<()> {
+    let columns = prepared.column_count();
     let mut rows = prepared.raw_query();
     while let Some(row) = rows.next()? {
-        let values = (0..columns.len()).map(|column| stored(column, row.get_ref(column)?));
+        let values = (0..columns).map(|column| stored(column, row.get_ref(column)?));
         let values = values.collect::<rusqlite::Result<_>>()?;
-        found.push(Row::new(Arc::clone(columns), values));
+        found.push(Row(values));
     }
     Ok(())
 }
@@ -272,13 +262,13 @@ fn bind(prepared: &mut rusqlite::Statement<'_>, values: &[Value]) -> rusqlite::R
 }
 
 fn bound(value: &Value) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(match value {
-        Value::Integer(Some(number)) => ValueRef::Integer(*number),
-        Value::Text(Some(text)) => ValueRef::Text(text.as_bytes()),
-        Value::Integer(None) | Value::Text(None) => ValueRef::Null,
-        Value::Bytes(bytes) => ValueRef::Blob(bytes),
-        Value::Flag(flag) => ValueRef::Integer(i64::from(*flag)),
-    })
+    let bound = match value {
+        Value::Integer(number) => number.map(ValueRef::Integer),
+        Value::Text(text) => text.as_ref().map(|text| ValueRef::Text(text.as_bytes())),
+        Value::Bytes(bytes) => bytes.as_deref().map(ValueRef::Blob),
+        Value::Flag(flag) => flag.map(|flag| ValueRef::Integer(i64::from(flag))),
+    };
+    ToSqlOutput::Borrowed(bound.unwrap_or(ValueRef::Null))
 }
 
 fn stored(column: usize, value: ValueRef<'_>) -> rusqlite::Result<Value> {
@@ -286,7 +276,7 @@ fn stored(column: usize, value: ValueRef<'_>) -> rusqlite::Result<Value> {
         ValueRef::Null => Value::Integer(None),
         ValueRef::Integer(number) => Value::Integer(Some(number)),
         ValueRef::Text(_) => Value::Text(Some(value.as_str()?.to_owned())),
-        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+        ValueRef::Blob(bytes) => Value::Bytes(Some(bytes.to_vec())),
         // No table has one.
         ValueRef::Real(_) => {
             let name = String::new();

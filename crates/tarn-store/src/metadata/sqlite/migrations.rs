@@ -15,7 +15,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     super::{
         MetadataError,
-        migrations::{self, HISTORY, SQLITE, newest},
+        migrations::{self, HISTORY},
     },
     Fault,
 };
@@ -37,15 +37,8 @@ pub(super) fn newest_made(connection: &Connection) -> rusqlite::Result<Option<i6
 pub(super) fn migrate(path: &Path, connection: &Connection) -> Result<(), MetadataError> {
     let transaction =
         rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    let known = newest();
-    if let Some(found) = newest_made(&transaction)?.filter(|found| *found > known) {
-        return Err(MetadataError::Newer {
-            database: path.display().to_string(),
-            found,
-            known,
-        });
-    }
-    let made = migrations::read(SQLITE).and_then(|migrations| {
+    migrations::refuse_newer(path.display(), newest_made(&transaction)?)?;
+    let made = migrations::of_sqlite().and_then(|migrations| {
         Runner::new(&migrations)
             .set_grouped(true)
             .run(&mut Within(&transaction))

@@ -1,86 +1,35 @@
 //! Every change is written down once, by whom and of what; one that changes nothing, or is refused, is not.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
-use super::*;
-use crate::metadata::{
-    Database, KeyOrigin, KeyState, KeyType, Metadata, NewSigningKey, NewToken, NewUser, OtherKeys,
-    Role, UserChange, Visibility,
-};
-use tarn_base::{
-    clock::Timestamp,
-    names::{OwnerName, TeamName},
+use tarn_base::names::TeamName;
+use tarn_store::metadata::{
+    Actor, AuditFilter, AuditResult, KeyOrigin, KeyState, KeyType, NewSigningKey, NewToken,
+    OtherKeys, Role, Through, TokenId, UserChange, Visibility,
 };
 
-const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
-const ACT: Act<'_> = Act {
-    by: &Actor::COMMAND_LINE,
-    at: START,
-};
-
-struct World {
-    metadata: Metadata,
-    _folder: tempfile::TempDir,
-}
+use crate::{ACT, START, World, add_administrator, add_user, name, token};
 
 impl World {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::Sqlite(folder.path().join("tarn.db"));
-        Self {
-            metadata: Metadata::open(&database).await.unwrap(),
-            _folder: folder,
-        }
-    }
-
-    async fn add_user(&self, called: &str, act: &Act<'_>) -> OwnerId {
-        let new = NewUser {
-            name: &name(called),
-            password_hash: None,
-            admin: called == "root",
-            visibility: Visibility::Public,
-        };
-        self.metadata.add_user(new, act).await.unwrap().id
-    }
-
     /// What was written down since the last time, a line an entry: action, owner, target, detail.
     async fn written(&self, since: &mut i64) -> Vec<String> {
-        let rows = self
-            .metadata
-            .engine
-            .rows(sql!(
-                "SELECT id, action, COALESCE(owner, '-') AS owner, target, COALESCE(detail, '-') AS detail \
-                 FROM audit_log WHERE id > $1 ORDER BY id",
-                *since
-            ))
-            .await
-            .unwrap();
-        rows.iter()
-            .map(|row| {
-                *since = row.value("id").unwrap();
-                let text = |column| row.value::<String>(column).unwrap();
-                [
-                    text("action"),
-                    text("owner"),
-                    text("target"),
-                    text("detail"),
-                ]
-                .join("|")
-            })
-            .collect()
+        let mut log = self.log(&AuditFilter::default()).await;
+        log.retain(|entry| entry.id > *since);
+        *since = log.first().map_or(*since, |entry| entry.id);
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let lines = log.into_iter().rev().map(|entry| {
+            let (owner, detail) = (or_none(entry.owner), or_none(entry.detail));
+            [entry.action, owner, entry.target, detail].join("|")
+        });
+        lines.collect()
     }
-}
-
-fn name(name: &str) -> OwnerName {
-    OwnerName::parse(name).unwrap()
 }
 
 #[tokio::test]
 async fn accounts_and_their_tokens() {
     let world = World::new().await;
-    let (metadata, mut since) = (&world.metadata, 0);
-    let root = world.add_user("root", &ACT).await;
-    let alice = world.add_user("alice", &ACT).await;
+    let (metadata, alice, mut since) = (&world.metadata, world.alice, 0);
+    let root = add_administrator(metadata, "root").await;
     let change = async |who, order: UserChange<'_>| metadata.change_user(who, order, &ACT).await;
     let password = async |password_hash| {
         let order = UserChange {
@@ -125,14 +74,9 @@ async fn accounts_and_their_tokens() {
             .is_err()
     );
     let token = NewToken {
-        owner: alice,
-        label: "ci",
-        hash: &[7; 32],
-        scopes: "read:package",
         limits: "acme/*/*",
         networks: "192.0.2.0/24",
-        expires_at: None,
-        at_most: 10,
+        ..token(alice, "ci", &[7; 32])
     };
     metadata.add_token(token, &ACT).await.unwrap();
     assert!(metadata.add_token(token, &ACT).await.is_err());
@@ -144,8 +88,8 @@ async fn accounts_and_their_tokens() {
     assert_eq!(
         world.written(&mut since).await,
         [
-            "user.add|root|root|public, a site administrator",
             "user.add|alice|alice|public",
+            "user.add|root|root|public, a site administrator",
             "user.password|alice||-",
             "user.password|alice||taken away",
             "user.disable|alice||-",
@@ -165,9 +109,8 @@ async fn accounts_and_their_tokens() {
 #[tokio::test]
 async fn organisations_teams_and_keys() {
     let world = World::new().await;
-    let (metadata, mut since) = (&world.metadata, 0);
-    let alice = world.add_user("alice", &ACT).await;
-    let bob = world.add_user("bob", &ACT).await;
+    let (metadata, alice, mut since) = (&world.metadata, world.alice, 0);
+    let bob = add_user(metadata, "bob").await;
     world.written(&mut since).await;
     let acme = metadata
         .add_organisation(&name("acme"), Visibility::Limited, alice, &ACT)
@@ -256,48 +199,37 @@ async fn organisations_teams_and_keys() {
 #[tokio::test]
 async fn who_did_it_stands_beside_it_and_outlives_them() {
     let world = World::new().await;
-    let root = world.add_user("root", &ACT).await;
-    let alice = world.add_user("alice", &ACT).await;
+    let (metadata, alice) = (&world.metadata, world.alice);
+    let root = add_administrator(metadata, "root").await;
     let by = Actor {
         account: Some((alice, "alice".to_owned())),
         token: Some((TokenId::from_row(9), "ci".to_owned())),
-        address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
+        address: Some([192, 0, 2, 7].into()),
         through: Through::Http,
     };
-    let later = Timestamp::from_seconds(1_795_381_260);
-    let changed = world
-        .metadata
-        .change_user(
-            root,
-            UserChange {
-                disabled: Some(true),
-                ..UserChange::default()
-            },
-            &by.at(later),
-        )
-        .await;
+    let act = by.at(START.after(Duration::from_secs(60)));
+    let disable = UserChange {
+        disabled: Some(true),
+        ..UserChange::default()
+    };
+    let changed = metadata.change_user(root, disable, &act).await;
     assert!(changed.is_err(), "the last administrator");
-    world.add_user("bob", &by.at(later)).await;
-    world
-        .metadata
-        .remove_owner(alice, false, &ACT)
-        .await
-        .unwrap();
-    let row = world
-        .metadata
-        .engine
-        .row(sql!(
-            "SELECT at, account_id, account, token_id, token, address, through, result FROM audit_log WHERE target = 'bob'"
-        ))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(row.value::<Timestamp>("at").unwrap(), later);
-    assert_eq!(row.value::<i64>("account_id").unwrap(), alice.number());
-    assert_eq!(row.value::<i64>("token_id").unwrap(), 9);
-    let text = |column| row.value::<String>(column).unwrap();
+    let change = metadata.set_visibility(root, Visibility::Private, &act);
+    assert!(change.await.unwrap());
+    metadata.remove_owner(alice, false, &ACT).await.unwrap();
+    let log = world.log(&AuditFilter::default()).await;
+    let [_, entry, ..] = log.as_slice() else {
+        unreachable!("{log:?}");
+    };
     assert_eq!(
-        ["account", "token", "address", "through", "result"].map(text),
-        ["alice", "ci", "192.0.2.7", "http", "done"]
+        (entry.action.as_str(), entry.at),
+        ("user.visibility", act.at)
     );
+    assert_eq!(entry.account_id, Some(alice.number()));
+    assert_eq!(entry.account.as_deref(), Some("alice"));
+    assert_eq!(entry.token_id, Some(9));
+    assert_eq!(entry.token.as_deref(), Some("ci"));
+    assert_eq!(entry.address.as_deref(), Some("192.0.2.7"));
+    assert_eq!(entry.through, Through::Http);
+    assert_eq!(entry.result, AuditResult::Done);
 }
