@@ -12,11 +12,11 @@ use apk::{
 };
 
 use super::{
-    State,
     array::{self, Middle, Piece, Sorted},
     part::{Entries, Key, Part},
+    state::State,
 };
-use crate::index::engine::EngineError;
+use crate::index::changes::EngineError;
 
 /// Why a state is not served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -204,7 +204,7 @@ mod tests {
     use apk::v3::{index::FieldError, schema::package, writer::Writer};
 
     use super::*;
-    use crate::index::adb::{Changes, Record};
+    use crate::index::changes::{Changes, Record};
 
     fn record(sequence: i64, name: &str) -> Record {
         let mut writer = Writer::new();
@@ -220,7 +220,7 @@ mod tests {
         let root = writer.object(&fields).unwrap();
         Record {
             sequence,
-            payload: writer.finish(root).into(),
+            bytes: writer.finish(root).into(),
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
     layout,
     part::{Entries, Part, Source},
 };
-use crate::index::engine::{EngineError, piece::Run};
+use crate::index::{changes::EngineError, run::Run};
 
 #[derive(Debug, Clone)]
 pub(super) struct Open {
@@ -159,7 +159,7 @@ mod tests {
     use apk::v3::{schema::package, writer::PayloadFull};
 
     use super::*;
-    use crate::index::adb::Record;
+    use crate::index::changes::Record;
 
     #[test]
     fn a_package_beyond_256_mib_is_refused() {
@@ -171,7 +171,7 @@ mod tests {
         let root = writer.object(&fields).unwrap();
         let record = Record {
             sequence: 1,
-            payload: writer.finish(root).into(),
+            bytes: writer.finish(root).into(),
         };
         let source = Source::of(&record).unwrap();
         assert!(Open::at((256 << 20) - 64).push(&source).is_ok());
