@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::access::{
     AccountError, Scopes,
-    accounts::{MAX_LABEL, MAX_TOKENS},
+    accounts::{MAX_TOKENS, check_label},
     foreign,
     second_factor::SEALED_AS,
     totp::TotpSecret,
@@ -15,13 +15,12 @@ use crate::access::{
 use tarn_base::{
     clock::{Clock, Timestamp},
     names::OwnerName,
-    printable::is_printable,
     sealer::Sealer,
     secret::Secret,
 };
 use tarn_store::metadata::{
-    Actor, AddTokenError, ForeignHash, Imported, ImportedUser, Metadata, MetadataError,
-    NewForeignToken, NewUser, Owner, OwnerId, Visibility,
+    Actor, ForeignHash, Imported, ImportedUser, Metadata, MetadataError, NewForeignToken, NewUser,
+    Owner, OwnerId, Visibility,
 };
 
 /// An account to be imported.
@@ -157,9 +156,7 @@ impl Imports {
     /// When the label is taken or cannot be used, or the owner has too many tokens.
     pub async fn token(&self, token: &TokenImport<'_>, by: &Actor) -> Result<bool, AccountError> {
         let label = token.label;
-        if label.is_empty() || label.len() > MAX_LABEL || !label.chars().all(is_printable) {
-            return Err(AccountError::BadLabel);
-        }
+        check_label(label)?;
         let (owner, name) = token.owner;
         let new = NewForeignToken {
             owner,
@@ -175,14 +172,7 @@ impl Imports {
             .metadata
             .add_foreign_token(new, &by.at(self.clock.now()))
             .await;
-        added.map_err(|error| match error {
-            AddTokenError::LabelTaken => AccountError::LabelTaken {
-                user: name.clone(),
-                label: label.to_owned(),
-            },
-            AddTokenError::TooMany => AccountError::TooManyTokens(name.clone()),
-            AddTokenError::Metadata(error) => error.into(),
-        })
+        added.map_err(|error| AccountError::from_adding_token(error, name, label))
     }
 
     /// The account that one of a forge became in an earlier import, also when it was deleted since.

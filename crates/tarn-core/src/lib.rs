@@ -13,6 +13,7 @@ pub mod publish;
 mod registry;
 pub mod settings;
 pub mod turns;
+mod under_way;
 pub mod webhooks;
 
 pub use self::registry::{Administration, OpenError, Registry, Survey};

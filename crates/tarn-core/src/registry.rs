@@ -25,7 +25,7 @@ use tarn_base::{
 use tarn_net::{AddressRules, Client, ClientLimits, Resolver, Roots};
 use tarn_store::{
     blobs::{Blobs, Storage},
-    metadata::{Act, Actor, Database, Metadata},
+    metadata::{Actor, Database, Metadata},
 };
 
 mod error;
@@ -41,6 +41,35 @@ macro_rules! parts {
                 &$from.$part
             }
         )+
+    };
+}
+
+/// Those methods for the parts of an [`Administration`].
+macro_rules! administered {
+    ($self:ident => $from:expr) => {
+        parts! {
+            $self => $from;
+            /// The facts.
+            metadata: Metadata;
+            /// Accounts, organisations and tokens.
+            accounts: Accounts;
+            /// Second factors.
+            second_factors: SecondFactors;
+            /// Signing keys.
+            keys: Keys;
+            /// Webhooks.
+            webhooks: Webhooks;
+            /// What comes from another registry.
+            imports: Imports;
+            /// Who did what.
+            audit: AuditLog;
+            /// What owners have and may have.
+            quotas: Quotas;
+            /// The way out for packages.
+            remover: Remover;
+            /// The rules by which packages go by themselves.
+            expiry: Expiry;
+        }
     };
 }
 
@@ -136,8 +165,8 @@ impl Administration {
         let missing = || Sealer::missing_from_data_folder(&settings.data_dir, false);
         let key = sealing_key(settings)?.ok_or_else(missing)?;
         let text = key.check_text().map_err(SealerError::Check)?;
-        let at = clock.now();
-        let replaced = metadata.replace_sealing_check(&text, &Act { by, at }).await;
+        let act = by.at(clock.now());
+        let replaced = metadata.replace_sealing_check(&text, &act).await;
         metadata.close().await;
         Ok(replaced?)
     }
@@ -212,29 +241,7 @@ impl Administration {
         })
     }
 
-    parts! {
-        self => self;
-        /// The facts.
-        metadata: Metadata;
-        /// Accounts, organisations and tokens.
-        accounts: Accounts;
-        /// Second factors.
-        second_factors: SecondFactors;
-        /// Signing keys.
-        keys: Keys;
-        /// Webhooks.
-        webhooks: Webhooks;
-        /// What comes from another registry.
-        imports: Imports;
-        /// Who did what.
-        audit: AuditLog;
-        /// What owners have and may have.
-        quotas: Quotas;
-        /// The way out for packages.
-        remover: Remover;
-        /// The rules by which packages go by themselves.
-        expiry: Expiry;
-    }
+    administered!(self => self);
 }
 
 /// A registry that serves: cheap to clone, and every clone is the same one.
@@ -349,29 +356,7 @@ impl Registry {
         access: Access;
     }
 
-    parts! {
-        self => self.0.administration;
-        /// The facts.
-        metadata: Metadata;
-        /// Accounts, organisations and tokens.
-        accounts: Accounts;
-        /// Second factors.
-        second_factors: SecondFactors;
-        /// Signing keys.
-        keys: Keys;
-        /// Webhooks.
-        webhooks: Webhooks;
-        /// What comes from another registry.
-        imports: Imports;
-        /// Who did what.
-        audit: AuditLog;
-        /// What owners have and may have.
-        quotas: Quotas;
-        /// The way out for packages.
-        remover: Remover;
-        /// The rules by which packages go by themselves.
-        expiry: Expiry;
-    }
+    administered!(self => self.0.administration);
 
     /// The certificate that an authority issues, where one does.
     pub fn certificates(&self) -> Option<&Certificates> {

@@ -362,17 +362,12 @@ impl Guesses {
 
     /// Before when nothing counts any more.
     pub(super) fn horizon(&self, now: Timestamp) -> Timestamp {
-        let micros = i64::try_from(self.forget_after.as_micros()).unwrap_or(i64::MAX);
-        Timestamp::from_micros(now.micros().saturating_sub(micros))
+        now.before(self.forget_after)
     }
 
     fn hash(&self, account: &str) -> Account {
-        let tag = hmac::sign(&self.key, account.to_ascii_lowercase().as_bytes());
-        let mut hash = [0; 32];
-        for (byte, value) in hash.iter_mut().zip(tag.as_ref()) {
-            *byte = *value;
-        }
-        hash
+        let name = account.to_ascii_lowercase();
+        bytes_of(hmac::sign(&self.key, name.as_bytes()))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -383,6 +378,15 @@ impl Guesses {
     fn current(&self, failures: Option<Failures>, now: Timestamp) -> Option<Failures> {
         failures.filter(|failures| now.since(failures.last) < self.forget_after)
     }
+}
+
+/// The bytes of an HMAC-SHA256.
+pub(super) fn bytes_of(tag: hmac::Tag) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (byte, value) in bytes.iter_mut().zip(tag.as_ref()) {
+        *byte = *value;
+    }
+    bytes
 }
 
 /// What one person can ask from: an IPv4 address, or an IPv6 network of 64 bits, since every host has 2^64 addresses of it.

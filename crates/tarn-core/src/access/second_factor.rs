@@ -29,7 +29,7 @@ use tarn_base::{
     secret::Secret,
 };
 use tarn_store::metadata::{
-    Act, Actor, CodeClaim, CodeOutcome, Metadata, MetadataError, OwnerId, SecondFactor, User,
+    Actor, CodeClaim, CodeOutcome, Metadata, MetadataError, OwnerId, SecondFactor, User,
 };
 
 /// How many recovery codes there are at once.
@@ -181,7 +181,7 @@ impl SecondFactors {
         let at = self.clock.now();
         if !self
             .metadata
-            .begin_second_factor(user.id, &sealed, &Act { by, at })
+            .begin_second_factor(user.id, &sealed, &by.at(at))
             .await?
         {
             return Err(FactorError::AlreadyOn(name.clone()));
@@ -218,14 +218,9 @@ impl SecondFactors {
         let (codes, hashes) = self.make_recovery_codes(user.id)?;
         let outcome = self
             .metadata
-            .confirm_second_factor(
-                user.id,
-                &begun,
-                claim,
-                &hashes,
-                &Act { by, at },
-                |current| self.wait(current, at) > Duration::ZERO,
-            )
+            .confirm_second_factor(user.id, &begun, claim, &hashes, &by.at(at), |current| {
+                self.wait(current, at) > Duration::ZERO
+            })
             .await?;
         self.judged(user.id, outcome, at).await?;
         Ok(codes)
@@ -244,10 +239,7 @@ impl SecondFactors {
     ) -> Result<(), FactorError> {
         let user = self.user(name).await?;
         let proven = self.prove(&user, proof, by).await?;
-        let act = Act {
-            by,
-            at: self.clock.now(),
-        };
+        let act = by.at(self.clock.now());
         if self
             .metadata
             .remove_second_factor(user.id, proven, &act)
@@ -275,10 +267,7 @@ impl SecondFactors {
             return Err(FactorError::Off(name.clone()));
         }
         let (codes, hashes) = self.make_recovery_codes(user.id)?;
-        let act = Act {
-            by,
-            at: self.clock.now(),
-        };
+        let act = by.at(self.clock.now());
         if self
             .metadata
             .renew_recovery_codes(user.id, &hashes, &act)
@@ -319,7 +308,7 @@ impl SecondFactors {
         };
         let outcome = self
             .metadata
-            .use_code(user, factor, claim, &Act { by, at }, |current| {
+            .use_code(user, factor, claim, &by.at(at), |current| {
                 self.wait(current, at) > Duration::ZERO
             })
             .await?;

@@ -19,6 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 use apk::sign::{KeyName, KeySize, PublicKey, SigningKey};
 use moka::future::Cache;
+use tokio::sync::Semaphore;
 
 pub use error::{KeyError, StoredProblem};
 pub use make::file_name;
@@ -29,7 +30,9 @@ use tarn_base::{
     sealer::Sealer,
     secret::Secret,
 };
-use tarn_store::metadata::{KeyState, KeyType, Metadata, Owner, SigningKeyId, SigningKeyRow};
+use tarn_store::metadata::{
+    KeyState, KeyType, Metadata, Owner, OwnerId, SigningKeyId, SigningKeyRow,
+};
 
 /// How many opened keys are kept in memory: some 10 KiB each.
 const OPENED_KEYS: u64 = 2_000;
@@ -103,7 +106,10 @@ pub struct Keys {
     clock: Clock,
     size: KeySize,
     opened: Cache<SigningKeyId, Arc<ActiveKey>>,
-    flights: make::Flights,
+    /// The first keys that are being made; it keeps none of them.
+    made: Cache<OwnerId, SigningKeyRow>,
+    /// One key is made at a time: the other processors serve requests.
+    making: Arc<Semaphore>,
 }
 
 impl Keys {
@@ -128,7 +134,8 @@ impl Keys {
                 .max_capacity(OPENED_KEYS)
                 .time_to_idle(KEPT_OPENED)
                 .build(),
-            flights: make::Flights::default(),
+            made: Cache::new(0),
+            making: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -286,10 +293,6 @@ impl Keys {
 
 /// Opens a sealed key and makes sure that it is the one whose public half clients get.
 fn open(sealer: &Sealer, row: &SigningKeyRow) -> Result<ActiveKey, KeyError> {
-    let stored = |problem| KeyError::Stored {
-        name: row.name.clone(),
-        problem,
-    };
     let name = key_name(row)?;
     let private = sealer
         .open(row.owner_id.number(), &row.name, &row.sealed)
@@ -297,11 +300,11 @@ fn open(sealer: &Sealer, row: &SigningKeyRow) -> Result<ActiveKey, KeyError> {
             name: row.name.clone(),
             source,
         })?;
-    let key =
-        SigningKey::from_pem(private.expose().as_bytes()).map_err(|error| stored(error.into()))?;
+    let key = SigningKey::from_pem(private.expose().as_bytes());
+    let key = key.map_err(|error| stored(row, error))?;
     let public = public_key(row)?;
     if key.public_key() != &public {
-        return Err(stored(StoredProblem::Halves));
+        return Err(stored(row, StoredProblem::Halves));
     }
     Ok(ActiveKey {
         id: row.id,
@@ -320,17 +323,18 @@ fn is_active(row: &SigningKeyRow) -> bool {
 }
 
 fn key_name(row: &SigningKeyRow) -> Result<KeyName, KeyError> {
-    KeyName::parse(&row.name).map_err(|error| KeyError::Stored {
-        name: row.name.clone(),
-        problem: error.into(),
-    })
+    KeyName::parse(&row.name).map_err(|error| stored(row, error))
 }
 
 fn public_key(row: &SigningKeyRow) -> Result<PublicKey, KeyError> {
-    PublicKey::from_pem(row.public_pem.as_bytes()).map_err(|error| KeyError::Stored {
+    PublicKey::from_pem(row.public_pem.as_bytes()).map_err(|error| stored(row, error))
+}
+
+fn stored(row: &SigningKeyRow, problem: impl Into<StoredProblem>) -> KeyError {
+    KeyError::Stored {
         name: row.name.clone(),
-        problem: error.into(),
-    })
+        problem: problem.into(),
+    }
 }
 
 fn listed(row: &SigningKeyRow) -> Result<ListedKey, KeyError> {

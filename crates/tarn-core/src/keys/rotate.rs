@@ -76,17 +76,10 @@ impl Keys {
             });
         }
         let made = self.generate_for(owner, key_type).await?;
-        let row = self
-            .metadata
-            .add_signing_key(
-                made.row(owner, KeyOrigin::Made),
-                BESIDE_ONE,
-                &by.at(self.clock.now()),
-            )
-            .await
-            .map_err(|error| make::not_added(error, owner, made.name))?;
-        tracing::info!(owner = owner.name, key = row.name, "began a rotation");
-        listed(&row)
+        let added = self.add(owner, (made, KeyOrigin::Made), BESIDE_ONE, by);
+        let added = added.await?;
+        tracing::info!(owner = owner.name, key = %added.name, "began a rotation");
+        Ok(added)
     }
 
     /// Lets the key called `name` sign no more. Its private half stays, sealed, so that this can be undone.
@@ -190,16 +183,24 @@ impl Keys {
                 at_most: MAX_ACTIVE_KEYS,
             },
         };
+        let added = self.add(owner, (made, KeyOrigin::Imported), others, by);
+        let added = added.await?;
+        tracing::info!(owner = owner.name, key = %added.name, "imported a signing key");
+        Ok(added)
+    }
+
+    async fn add(
+        &self,
+        owner: &Owner,
+        (made, origin): (SealedKey, KeyOrigin),
+        others: OtherKeys,
+        by: &Actor,
+    ) -> Result<ListedKey, KeyError> {
         let row = self
             .metadata
-            .add_signing_key(
-                made.row(owner, KeyOrigin::Imported),
-                others,
-                &by.at(self.clock.now()),
-            )
+            .add_signing_key(made.row(owner, origin), others, &by.at(self.clock.now()))
             .await
             .map_err(|error| make::not_added(error, owner, made.name))?;
-        tracing::info!(owner = owner.name, key = row.name, "imported a signing key");
         listed(&row)
     }
 }

@@ -4,21 +4,17 @@
 //! does not hold up the ones behind it. So the order is not promised. A receiver that hangs holds one of its owner's few places
 //! until the time is over, and no other owner's.
 
-use std::{
-    collections::{HashMap, HashSet},
-    future::Future,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{sleep, timeout},
 };
 
 use super::{payload, schedule, service, signing};
+use crate::under_way::{Begun, UnderWay};
 use tarn_base::{
     clock::{Clock, Timestamp},
     random::{Random, RandomError},
@@ -72,35 +68,14 @@ struct Parts {
     random: Random,
     client: Client,
     limits: DeliveryLimits,
-    busy: Mutex<Busy>,
+    /// The messages under way.
+    places: Arc<Semaphore>,
+    webhooks: UnderWay<WebhookId>,
+    owners: UnderWay<OwnerId>,
 }
 
-/// Whom something is being sent to.
-#[derive(Debug, Default)]
-struct Busy {
-    webhooks: HashSet<WebhookId>,
-    owners: HashMap<OwnerId, usize>,
-}
-
-/// A place among those that send, given back when dropped.
-struct Place {
-    parts: Arc<Parts>,
-    webhook: WebhookId,
-    owner: OwnerId,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut busy = self.parts.busy();
-        busy.webhooks.remove(&self.webhook);
-        if let Some(count) = busy.owners.get_mut(&self.owner) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                busy.owners.remove(&self.owner);
-            }
-        }
-    }
-}
+/// A place among those that send, in that of its owner and of its webhook, given back when dropped.
+type Place = (OwnedSemaphorePermit, Begun<OwnerId>, Begun<WebhookId>);
 
 /// Why an attempt did not deliver the message.
 #[derive(Debug, thiserror::Error)]
@@ -127,27 +102,12 @@ impl Undelivered {
 }
 
 impl Parts {
-    fn busy(&self) -> std::sync::MutexGuard<'_, Busy> {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A place for a message to `webhook`, if it has none and its owner has not too many.
-    fn place(self: &Arc<Self>, webhook: WebhookId, owner: OwnerId) -> Option<Place> {
-        let mut busy = self.busy();
-        let of_owner = busy.owners.get(&owner).copied().unwrap_or(0);
-        if busy.webhooks.len() >= self.limits.at_once
-            || of_owner >= self.limits.at_once_per_owner
-            || !busy.webhooks.insert(webhook)
-        {
-            return None;
-        }
-        busy.owners.insert(owner, of_owner + 1);
-        drop(busy);
-        Some(Place {
-            parts: Arc::clone(self),
-            webhook,
-            owner,
-        })
+    fn place(&self, webhook: WebhookId, owner: OwnerId) -> Option<Place> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let most = self.limits.at_once_per_owner;
+        let of_owner = self.owners.begin(owner, most, || ())?;
+        Some((place, of_owner, self.webhooks.begin(webhook, 1, || ())?))
     }
 
     /// Sends the message to `webhook` that is due longest, if there is one.
@@ -233,7 +193,9 @@ impl Deliverer {
             random,
             client,
             limits,
-            busy: Mutex::default(),
+            places: Arc::new(Semaphore::new(limits.at_once)),
+            webhooks: UnderWay::default(),
+            owners: UnderWay::default(),
         }))
     }
 
@@ -294,8 +256,7 @@ impl Deliverer {
             limits,
             ..
         } = &*self.0;
-        let age = i64::try_from(limits.kept_for.as_micros()).unwrap_or(i64::MAX);
-        let before = Timestamp::from_micros(clock.now().micros().saturating_sub(age));
+        let before = clock.now().before(limits.kept_for);
         let mut pruned = 0;
         loop {
             let dropped = metadata.prune_deliveries(before, PRUNED_AT_ONCE).await?;
@@ -340,11 +301,13 @@ impl Deliverer {
         }
         for (webhook, owner) in parts.metadata.webhooks_with_mail(now).await? {
             if let Some(place) = parts.place(webhook, owner) {
+                let parts = Arc::clone(parts);
                 sending.spawn(async move {
-                    if let Err(error) = place.parts.deliver_next(webhook).await {
+                    let _place = place;
+                    if let Err(error) = parts.deliver_next(webhook).await {
                         tracing::warn!(%webhook, %error, "a message to a webhook could not be taken or finished");
                         // Not at once: what fails here fails for all of them.
-                        sleep(place.parts.limits.poll).await;
+                        sleep(parts.limits.poll).await;
                     }
                 });
             }
@@ -384,6 +347,6 @@ mod tests {
         let others = (place(5, 2).unwrap(), place(6, 3).unwrap());
         assert!(place(7, 4).is_none(), "there are five");
         drop((first, second, third, others));
-        assert!(parts.busy().owners.is_empty() && parts.busy().webhooks.is_empty());
+        assert_eq!((parts.owners.keys(), parts.webhooks.keys()), (0, 0));
     }
 }

@@ -430,10 +430,7 @@ impl Webhooks {
     }
 
     fn act<'a>(&self, by: &'a Actor) -> Act<'a> {
-        Act {
-            by,
-            at: self.clock.now(),
-        }
+        by.at(self.clock.now())
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Access, AuthError};
 use crate::access::{
     caller::{By, SignedIn},
     code::Code,
-    guesses::{Attempt, Guesses, network},
+    guesses::{Attempt, Guesses, bytes_of, network},
     passwords::{Checker, PasswordError},
     second_factor::FactorError,
 };
@@ -154,14 +154,8 @@ impl Access {
             return Ok(());
         };
         let code = code.ok_or(AuthError::CodeNeeded)?;
-        let by = Actor {
-            account: Some((user.id, user.name.clone())),
-            token: None,
-            address: Some(peer),
-            through: Through::Http,
-        };
         self.second_factors
-            .take(user.id, &factor, code, &by)
+            .take(user.id, &factor, code, &actor(user, peer))
             .await
             .map_err(|error| match error {
                 FactorError::WrongCode => AuthError::WrongCode,
@@ -201,11 +195,17 @@ impl Access {
             hash.update(name.as_bytes());
         }
         hash.update(password.expose().as_bytes());
-        let mut key = [0; 32];
-        for (byte, value) in key.iter_mut().zip(hash.sign().as_ref()) {
-            *byte = *value;
-        }
-        key
+        bytes_of(hash.sign())
+    }
+}
+
+/// A user who signs in, as the records of who did what have them.
+pub(super) fn actor(user: &User, address: IpAddr) -> Actor {
+    Actor {
+        account: Some((user.id, user.name.clone())),
+        token: None,
+        address: Some(address),
+        through: Through::Http,
     }
 }
 
