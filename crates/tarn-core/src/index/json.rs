@@ -8,7 +8,7 @@ use std::sync::Arc;
 use apk::{
     arch::Arch,
     limits::Limits,
-    v3::index::{JsonDump, visit_unverified},
+    v3::index::{JsonDump, visit},
 };
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -79,7 +79,7 @@ impl Indexes {
 fn write(index: &Segments, limits: &Limits) -> Option<Json> {
     // The index says nothing of itself.
     let mut dump = JsonDump::new("");
-    visit_unverified(&index.whole(), limits, |package| dump.push(&package)).ok()?;
+    visit(&index.whole(), limits, None, |package| dump.push(&package)).ok()?;
     let text = Bytes::from(dump.finish());
     let etag = super::etag(Sha256::digest(&text).into());
     Some(Json {

@@ -147,7 +147,8 @@ fn not_right(name: &KeyName) -> String {
 fn verify(file: &[u8], live: u64, keys: &OwnerKeys, limits: &Limits) -> Result<(), Problem> {
     let trusted: Vec<&PublicKey> = keys.active.iter().map(|key| &key.public).collect();
     let mut found = 0_u64;
-    let index = visit(file, limits, &trusted, |_| found += 1).map_err(Problem::verification)?;
+    let index =
+        visit(file, limits, Some(&trusted), |_| found += 1).map_err(Problem::verification)?;
     Problem::unless_complete(found, live)?;
     let mut keys = keys.active.iter();
     let signed = |key: &PublicKey| index.verified_by.contains(&KeyId::of(key));

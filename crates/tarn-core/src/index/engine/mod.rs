@@ -17,7 +17,10 @@ use std::{
     sync::Arc,
 };
 
-use apk::v2::tar::{self, END_OF_ARCHIVE, EntryHeader};
+use apk::v2::{
+    gzip::PLAIN_HEADER,
+    tar::{self, END_OF_ARCHIVE, EntryHeader},
+};
 use bytes::{BufMut, Bytes, BytesMut};
 use flate2::FlushCompress;
 use sha2::{Digest, Sha256};
@@ -27,9 +30,6 @@ use super::{
     changes::{Changes, EngineError, Record, check_order},
     run::{Run, crc, deflate, window},
 };
-
-/// The header of a gzip member that says nothing but "deflate" (RFC 1952, section 2.3).
-const GZIP_HEADER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 /// The stream up to a point: what has to be known to go on from there.
 #[derive(Debug, Clone)]
@@ -297,7 +297,7 @@ impl State {
 /// The gzip header and the compressed tar header, and the stream behind them.
 fn head(entry_size: u64) -> Result<(Bytes, Point), EngineError> {
     let header = EntryHeader::file(b"APKINDEX", entry_size, 0).to_bytes();
-    let mut head = GZIP_HEADER.to_vec();
+    let mut head = PLAIN_HEADER.to_vec();
     head.extend(deflate(&header, FlushCompress::Full)?);
     let point = Point {
         sha256: Sha256::new_with_prefix(&head),
