@@ -133,29 +133,20 @@ impl PublicKey {
 
     /// Makes the key whose RSAPublicKey (RFC 8017, A.1.1) is given.
     pub(super) fn from_rsa_public_key(rsa: &[u8]) -> Result<Self, PublicKeyError> {
-        let algorithm = [
-            der::encode(der::OBJECT_IDENTIFIER, RSA),
-            der::encode(der::NULL, &[]),
-        ]
-        .concat();
-        let bits = [&[0], rsa].concat();
-        let info = [
-            der::encode(der::SEQUENCE, &algorithm),
-            der::encode(der::BIT_STRING, &bits),
-        ]
-        .concat();
-        Self::from_der(&der::encode(der::SEQUENCE, &info))
+        Self::of(RSA, &der::encode(der::NULL, &[]), rsa)
     }
 
     /// Makes the key of the curve P-256 whose point is given.
     pub(super) fn from_p256_point(point: &[u8]) -> Result<Self, PublicKeyError> {
         let [(p256, _), ..] = CURVES;
-        let algorithm = [
-            der::encode(der::OBJECT_IDENTIFIER, EC),
-            der::encode(der::OBJECT_IDENTIFIER, p256),
-        ]
-        .concat();
-        let bits = [&[0], point].concat();
+        Self::of(EC, &der::encode(der::OBJECT_IDENTIFIER, p256), point)
+    }
+
+    /// Makes the key of an algorithm with its parameters in DER.
+    fn of(algorithm: &[u8], parameters: &[u8], key: &[u8]) -> Result<Self, PublicKeyError> {
+        let algorithm = der::encode(der::OBJECT_IDENTIFIER, algorithm);
+        let algorithm = [&algorithm, parameters].concat();
+        let bits = [&[0], key].concat();
         let info = [
             der::encode(der::SEQUENCE, &algorithm),
             der::encode(der::BIT_STRING, &bits),

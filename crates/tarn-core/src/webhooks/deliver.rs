@@ -250,16 +250,12 @@ impl Deliverer {
 
     /// Drops from the log what was finished too long ago. Gives how much that was.
     pub async fn prune(&self) -> Result<u64, MetadataError> {
-        let Parts {
-            metadata,
-            clock,
-            limits,
-            ..
-        } = &*self.0;
-        let before = clock.now().before(limits.kept_for);
+        let parts = &self.0;
+        let before = parts.clock.now().before(parts.limits.kept_for);
         let mut pruned = 0;
         loop {
-            let dropped = metadata.prune_deliveries(before, PRUNED_AT_ONCE).await?;
+            let dropped = parts.metadata.prune_deliveries(before, PRUNED_AT_ONCE);
+            let dropped = dropped.await?;
             pruned += dropped;
             if dropped < PRUNED_AT_ONCE.unsigned_abs() {
                 return Ok(pruned);
