@@ -112,9 +112,7 @@ async fn record(
 }
 
 fn bytes(index: &SignedIndex) -> Vec<u8> {
-    let segments = index.segments();
-    let runs = segments.part(0..segments.length());
-    runs.flat_map(Vec::from).collect()
+    index.segments().whole()
 }
 
 tarn_testkit::suite_on_postgres!(
