@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
+pub use crate::access::foreign::{is_token_hash, is_verifiable};
 use crate::access::{
     AccountError, Scopes,
     accounts::{MAX_TOKENS, check_label},
-    foreign,
     second_factor::SEALED_AS,
     totp::TotpSecret,
 };
@@ -61,20 +61,9 @@ pub struct TokenImport<'a> {
     pub last_used_at: Option<Timestamp>,
 }
 
-/// Whether a hash of a password can be verified here: Argon2, scrypt and PBKDF2-HMAC-SHA256 as PHC strings, bcrypt as `$2a$…`,
-/// within what a server can afford at each sign-in.
-pub fn is_verifiable(password_hash: &str) -> bool {
-    foreign::is_verifiable(password_hash)
-}
-
 /// Whether a text is the secret of a code generator in base32.
 pub fn is_generator_secret(text: &Secret) -> bool {
     TotpSecret::from_base32(text.expose()).is_some()
-}
-
-/// Whether what a forge keeps of a token is a hash that tokens are compared with here.
-pub fn is_token_hash(kept: &ForeignHash) -> bool {
-    foreign::is_token_hash(&kept.hash)
 }
 
 /// The way in for imports. Cheap to clone.

@@ -240,15 +240,8 @@ impl SecondFactors {
         let user = self.user(name).await?;
         let proven = self.prove(&user, proof, by).await?;
         let act = by.at(self.clock.now());
-        if self
-            .metadata
-            .remove_second_factor(user.id, proven, &act)
-            .await?
-        {
-            Ok(())
-        } else {
-            Err(FactorError::Off(name.clone()))
-        }
+        let removed = self.metadata.remove_second_factor(user.id, proven, &act);
+        done(removed.await?, name)
     }
 
     /// Makes new recovery codes, which are not shown again. The old ones, used or not, are taken no more.
@@ -263,20 +256,12 @@ impl SecondFactors {
         by: &Actor,
     ) -> Result<Vec<Secret>, FactorError> {
         let user = self.user(name).await?;
-        if !self.prove(&user, proof, by).await? {
-            return Err(FactorError::Off(name.clone()));
-        }
+        done(self.prove(&user, proof, by).await?, name)?;
         let (codes, hashes) = self.make_recovery_codes(user.id)?;
         let act = by.at(self.clock.now());
-        if self
-            .metadata
-            .renew_recovery_codes(user.id, &hashes, &act)
-            .await?
-        {
-            Ok(codes)
-        } else {
-            Err(FactorError::Off(name.clone()))
-        }
+        let renewed = self.metadata.renew_recovery_codes(user.id, &hashes, &act);
+        done(renewed.await?, name)?;
+        Ok(codes)
     }
 
     /// Whether a user who has shown the right password needs a code beside it.
@@ -400,6 +385,12 @@ impl SecondFactors {
             .await?
             .ok_or_else(|| FactorError::NoUser(name.clone()))
     }
+}
+
+/// Where something was not done, there was no second factor to do it with.
+fn done(done: bool, name: &OwnerName) -> Result<(), FactorError> {
+    done.then_some(())
+        .ok_or_else(|| FactorError::Off(name.clone()))
 }
 
 /// What is kept of a recovery code. Its 79 random bits cannot be tried out, so a plain hash is enough.

@@ -14,6 +14,7 @@ use std::{
 };
 
 use aws_lc_rs::hmac;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -153,14 +154,20 @@ impl Sessions {
         self.limits.idle
     }
 
-    /// Begins a session of a user who has shown who they are.
+    /// A secret for a session that is to begin.
+    pub(super) fn new_secret(&self) -> Result<Secret, RandomError> {
+        let text = self.random.text(ALPHABET, RANDOM_CHARACTERS)?;
+        Ok(Secret::new(text))
+    }
+
+    /// Begins a session, with that secret, of a user who has shown who they are.
     pub(super) async fn begin(
         &self,
+        secret: &Secret,
         user: &User,
         browser: &Browser<'_>,
         by: &Actor,
-    ) -> Result<Secret, BeginError> {
-        let secret = Secret::new(self.random.text(ALPHABET, RANDOM_CHARACTERS)?);
+    ) -> Result<(), MetadataError> {
         let now = self.clock.now();
         let agent: String = browser
             .agent
@@ -177,8 +184,7 @@ impl Sessions {
             agent: &agent,
             at_most: self.limits.of_user,
         };
-        self.metadata.add_session(new, &by.at(now)).await?;
-        Ok(secret)
+        self.metadata.add_session(new, &by.at(now)).await
     }
 
     /// The session of a cookie, with its user, if it counts now. That it is used is noted, now and then, behind the request.
@@ -236,14 +242,15 @@ impl Sessions {
     pub(super) fn note_of(&self, user: &User) -> Secret {
         let until = self.clock.now().after(self.limits.code_within).seconds();
         let text = format!("{}.{}.{until}", user.id, user.credential_version);
-        let signature = hex(hmac::sign(&self.key, text.as_bytes()).as_ref());
+        let signature = HEXLOWER.encode(hmac::sign(&self.key, text.as_bytes()).as_ref());
         Secret::new(format!("{text}.{signature}"))
     }
 
     /// Whose note this is, and the version of the credentials that were shown. `None` when it is too old or not of this server.
     pub(super) fn read_note(&self, note: &str) -> Option<(OwnerId, i64)> {
         let (text, signature) = note.rsplit_once('.')?;
-        hmac::verify(&self.key, text.as_bytes(), &unhex(signature)?).ok()?;
+        let signature = HEXLOWER_PERMISSIVE.decode(signature.as_bytes()).ok()?;
+        hmac::verify(&self.key, text.as_bytes(), &signature).ok()?;
         let mut numbers = text.split('.').map(|number| number.parse::<i64>().ok());
         let (user, version, until) = (numbers.next()??, numbers.next()??, numbers.next()??);
         let counts = numbers.next().is_none() && self.clock.now().seconds() < until;
@@ -251,34 +258,7 @@ impl Sessions {
     }
 }
 
-/// Why no session began.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BeginError {
-    /// No random bytes.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    /// The database did not do it.
-    #[error(transparent)]
-    Metadata(#[from] MetadataError),
-}
-
 /// What is kept of a secret. Its 256 random bits cannot be tried out, so a plain hash is enough.
 fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2);
-    digits
-        .map(|pair| match pair {
-            [high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()
-            }
-            _ => None,
-        })
-        .collect()
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
+
 use super::delivery_name;
 use tarn_base::{
     clock::{Clock, Timestamp},
@@ -189,7 +191,7 @@ impl Webhooks {
         ))
     }
 
-    /// Adds a webhook that receives these from the start. Without a secret, one is made and given back.
+    /// Adds a webhook. Without a secret, one is made and given back.
     ///
     /// # Errors
     ///
@@ -197,41 +199,15 @@ impl Webhooks {
     pub async fn add(
         &self,
         owner: &Owner,
-        url: &str,
-        events: WebhookEvents,
-        secret: Option<Secret>,
-        by: &Actor,
-    ) -> Result<Added, WebhookError> {
-        let order = WebhookOrder {
-            url,
-            events,
-            secret,
-            active: true,
-        };
-        self.add_as(owner, order, by).await
-    }
-
-    /// Adds a webhook.
-    ///
-    /// # Errors
-    ///
-    /// As [`Webhooks::add`].
-    pub async fn add_as(
-        &self,
-        owner: &Owner,
         order: WebhookOrder<'_>,
         by: &Actor,
     ) -> Result<Added, WebhookError> {
-        let WebhookOrder {
-            url,
-            events,
-            secret,
-            active,
-        } = order;
-        let target = Target::parse(url)?;
+        let target = Target::parse(order.url)?;
         let mut seed = [0; 16];
         self.random.fill(&mut seed)?;
-        let change = secret.map_or(SecretChange::Generate, SecretChange::Take);
+        let change = order
+            .secret
+            .map_or(SecretChange::Generate, SecretChange::Take);
         let (secret, generated) = self.new_secret(change)?;
         let sealed = self
             .sealer
@@ -241,8 +217,8 @@ impl Webhooks {
             url: target.as_str(),
             seed: &seed,
             sealed: &sealed,
-            events,
-            active,
+            events: order.events,
+            active: order.active,
             at_most: MAX_WEBHOOKS,
         };
         let row = self
@@ -441,8 +417,7 @@ pub(super) fn open_secret(sealer: &Sealer, row: &WebhookRow) -> Result<Secret, S
 
 /// What the sealed secret of a webhook is bound to. No signing key has such a name.
 fn seal_name(seed: &[u8; 16]) -> String {
-    let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("webhook {hex}")
+    format!("webhook {}", HEXLOWER.encode(seed))
 }
 
 fn no_webhook(owner: &Owner, number: i64) -> WebhookError {

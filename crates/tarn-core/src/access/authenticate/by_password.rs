@@ -230,12 +230,12 @@ impl Passwords {
         };
         let (passwords, password) = (Arc::clone(self), password.clone());
         let checked = tokio::spawn(async move {
-            let place = if attempt.delay().is_zero() {
+            let place = if attempt.delay.is_zero() {
                 place
             } else {
                 // Who waits for a turn takes no place from those who don't.
                 drop(place);
-                tokio::time::sleep(attempt.delay()).await;
+                tokio::time::sleep(attempt.delay).await;
                 passwords.checker.place_in_turn().await?
             };
             drop(held);
@@ -296,7 +296,7 @@ impl Passwords {
 
     /// Writes down how an attempt ended.
     async fn end(self: &Arc<Self>, attempt: &Attempt, was_wrong: bool) {
-        if attempt.is_in_the_database() {
+        if attempt.in_the_database {
             if !was_wrong
                 && let Err(error) = self.guesses.forgive_together(&self.metadata, attempt).await
             {

@@ -4,7 +4,7 @@ use super::{Access, AuthError, by_password::actor};
 use crate::access::{
     caller::{By, Caller, SignedIn},
     code::Code,
-    sessions::{BeginError, Browser, Sessions, SignIn},
+    sessions::{Browser, Sessions, SignIn},
 };
 use tarn_base::secret::Secret;
 use tarn_store::metadata::{Session, User};
@@ -114,11 +114,9 @@ impl Access {
     }
 
     async fn begin_session(&self, user: &User, browser: &Browser<'_>) -> Result<Secret, AuthError> {
+        let secret = self.sessions.new_secret().map_err(AuthError::Session)?;
         let by = actor(user, browser.address);
-        let begun = self.sessions.begin(user, browser, &by).await;
-        begun.map_err(|error| match error {
-            BeginError::Metadata(error) => error.into(),
-            BeginError::Random(error) => AuthError::Session(error),
-        })
+        self.sessions.begin(&secret, user, browser, &by).await?;
+        Ok(secret)
     }
 }

@@ -54,7 +54,7 @@ fn those_who_wait_have_their_turns_one_after_the_other() {
     let here = source("192.0.2.1");
     let delay = |now| {
         let attempt = guesses.begin("alice", here, now, true);
-        attempt.map(|attempt| attempt.delay())
+        attempt.map(|attempt| attempt.delay)
     };
     // All at once: three are free, then each waits behind the one before, and the longest wait is refused.
     let delays: Vec<_> = (0..9).map(|_| delay(START)).collect();
@@ -76,10 +76,10 @@ fn a_right_password_that_waited_ends_the_wait_of_all() {
         guesses.begin("alice", here, START, true).unwrap();
     }
     let right = guesses.begin("alice", here, START, true).unwrap();
-    assert_eq!(right.delay(), seconds(7));
+    assert_eq!(right.delay, seconds(7));
     let _ = guesses.forgive(&right);
     let next = guesses.begin("alice", here, START.after(seconds(7)), true);
-    assert_eq!(next.unwrap().delay(), seconds(0));
+    assert_eq!(next.unwrap().delay, seconds(0));
 }
 
 #[test]

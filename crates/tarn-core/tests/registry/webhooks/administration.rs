@@ -7,7 +7,7 @@ use tarn_core::webhooks::{ChangeOrder, SecretChange, WebhookError};
 use tarn_store::metadata::{Actor, DeliveryState, WebhookEvent, WebhookEvents};
 
 use super::{
-    ALL, SECRET, World, add_user,
+    ALL, SECRET, World, add_user, order,
     receiver::{Receiver, Says, status},
     states,
 };
@@ -21,12 +21,12 @@ async fn an_owner_has_at_most_twenty() {
         world.add("https://ci.example.org/").await;
     }
     let webhooks = world.registry.administration().webhooks();
-    let events = WebhookEvents::ALL;
-    let more = webhooks.add(&world.alice, "https://ci.example.org/", events, None, BY);
+    let one = || order("https://ci.example.org/", None);
+    let more = webhooks.add(&world.alice, one(), BY);
     assert!(matches!(more.await, Err(WebhookError::TooMany(_))));
     assert_eq!(webhooks.list(&world.alice).await.unwrap().len(), 20);
     let bob = add_user(&world.registry, "bob").await;
-    let other = webhooks.add(&bob, "https://ci.example.org/", events, None, BY);
+    let other = webhooks.add(&bob, one(), BY);
     assert_eq!(other.await.unwrap().generated.unwrap().expose().len(), 43);
 }
 
@@ -48,8 +48,7 @@ async fn a_bad_url_or_secret_leaves_nothing() {
         ("https://user:pw@ci.example.org/", SECRET),
         (good, "a line feed\nin a secret"),
     ] {
-        let secret = Some(Secret::new(secret.to_owned()));
-        let added = webhooks.add(&world.alice, url, WebhookEvents::ALL, secret, BY);
+        let added = webhooks.add(&world.alice, order(url, Some(secret)), BY);
         assert!(added.await.is_err(), "{url}");
     }
     assert!(webhooks.list(&world.alice).await.unwrap().is_empty());

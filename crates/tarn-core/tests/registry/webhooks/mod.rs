@@ -18,7 +18,7 @@ use tarn_base::{clock::Clock, secret::Secret};
 use tarn_core::{
     Registry,
     publish::{Destination, IfExists, PublishError, Published},
-    webhooks::{Added, Deliverer, DeliveryLimits},
+    webhooks::{Added, Deliverer, DeliveryLimits, WebhookOrder},
 };
 use tarn_net::{AddressRules, Client, ClientLimits, Resolver, Roots};
 use tarn_store::metadata::{
@@ -36,6 +36,16 @@ const ALL: Window = Window {
     offset: 0,
     limit: u32::MAX,
 };
+
+/// A webhook that gets every event.
+fn order<'a>(url: &'a str, secret: Option<&str>) -> WebhookOrder<'a> {
+    WebhookOrder {
+        url,
+        events: WebhookEvents::ALL,
+        secret: secret.map(|secret| Secret::new(secret.to_owned())),
+        active: true,
+    }
+}
 
 /// A registry with the user `alice`, whose clock stands still.
 struct World {
@@ -129,13 +139,13 @@ impl World {
     }
 
     async fn add_for(&self, url: &str, events: WebhookEvents) -> Added {
-        let secret = Some(Secret::new(SECRET.to_owned()));
-        self.registry
-            .administration()
-            .webhooks()
-            .add(&self.alice, url, events, secret, &Actor::COMMAND_LINE)
-            .await
-            .unwrap()
+        let order = WebhookOrder {
+            events,
+            ..order(url, Some(SECRET))
+        };
+        let webhooks = self.registry.administration().webhooks();
+        let added = webhooks.add(&self.alice, order, &Actor::COMMAND_LINE);
+        added.await.unwrap()
     }
 
     /// Has a message of its own sent to a webhook by `worker`. Its entry in the log.

@@ -120,7 +120,7 @@ pub(super) async fn add(of: Managed, form: Form) -> Result<Response, ApiError> {
             active: true,
         };
         let webhooks = of.registry.webhooks();
-        Ok::<_, ApiError>(webhooks.add_as(&of.owner, order, &of.by).await?)
+        Ok::<_, ApiError>(webhooks.add(&of.owner, order, &of.by).await?)
     };
     match or_problem(added.await)? {
         Ok(added) => match added.generated {
