@@ -1,5 +1,7 @@
 //! The fields of packages and indexes: values that follow a schema, believed in nothing.
 
+use data_encoding::HEXLOWER;
+
 use super::{
     dependency::to_text,
     error::FieldError,
@@ -206,7 +208,7 @@ impl<'a> Fields<'a> {
             return Err(FieldError::TooLong { length, limit });
         }
         self.spend(length)?;
-        Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(HEXLOWER.encode(bytes))
     }
 
     /// An array of lines, none of them empty.
