@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod certificates;
+mod common;
 pub mod contents;
 pub mod imports;
 pub mod index;
@@ -16,4 +17,5 @@ pub mod turns;
 mod under_way;
 pub mod webhooks;
 
+pub use self::common::Common;
 pub use self::registry::{Administration, OpenError, Registry, Survey};

@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use crate::{
     access::{Access, Accounts, AuditLog, Refusals, SecondFactors},
     certificates::Certificates,
+    common::Common,
     contents::Contents,
     imports::Imports,
     index::Indexes,
@@ -49,8 +50,6 @@ macro_rules! administered {
     ($self:ident => $from:expr) => {
         parts! {
             $self => $from;
-            /// The facts.
-            metadata: Metadata;
             /// Accounts, organisations and tokens.
             accounts: Accounts;
             /// Second factors.
@@ -116,13 +115,12 @@ impl Survey {
 /// What can be administered beside a running server: the database, and nothing of the packages' bytes.
 #[derive(Debug, Clone)]
 pub struct Administration {
-    metadata: Metadata,
+    common: Common,
     accounts: Accounts,
     second_factors: SecondFactors,
     keys: Keys,
     webhooks: Webhooks,
     imports: Imports,
-    sealer: Arc<Sealer>,
     audit: AuditLog,
     quotas: Quotas,
     remover: Remover,
@@ -207,38 +205,31 @@ impl Administration {
             }
         };
         sealer.check(&check)?;
-        let sealer = Arc::new(sealer);
-        let remover = Remover::new(metadata.clone(), clock.clone(), settings);
-        Ok(Self {
-            audit: AuditLog::new(metadata.clone()),
-            quotas: Quotas::new(metadata.clone(), clock.clone(), settings),
-            expiry: Expiry::new(metadata.clone(), clock.clone()),
-            remover,
-            accounts: Accounts::new(metadata.clone(), clock.clone()),
-            second_factors: SecondFactors::new(
-                metadata.clone(),
-                Arc::clone(&sealer),
-                clock.clone(),
-                Random::system(),
-                &settings.access,
-            ),
-            keys: Keys::with_size(
-                metadata.clone(),
-                Arc::clone(&sealer),
-                clock.clone(),
-                settings.key_size,
-            ),
-            webhooks: Webhooks::new(
-                metadata.clone(),
-                Arc::clone(&sealer),
-                clock.clone(),
-                Random::system(),
-                AddressRules::new(settings.webhook_networks.clone()),
-            ),
-            imports: Imports::new(metadata.clone(), Arc::clone(&sealer), clock.clone()),
-            sealer,
+        let common = Common {
             metadata,
+            sealer: Arc::new(sealer),
+            clock: clock.clone(),
+            random: Random::system(),
+        };
+        let metadata = || common.metadata.clone();
+        let rules = AddressRules::new(settings.webhook_networks.clone());
+        Ok(Self {
+            audit: AuditLog::new(metadata()),
+            quotas: Quotas::new(metadata(), clock.clone(), settings),
+            expiry: Expiry::new(metadata(), clock.clone()),
+            remover: Remover::new(metadata(), clock.clone(), settings),
+            accounts: Accounts::new(metadata(), clock.clone()),
+            second_factors: SecondFactors::new(common.clone(), &settings.access),
+            keys: Keys::new(common.clone(), settings.key_size),
+            webhooks: Webhooks::new(common.clone(), rules),
+            imports: Imports::new(common.clone()),
+            common,
         })
+    }
+
+    /// The facts.
+    pub fn metadata(&self) -> &Metadata {
+        &self.common.metadata
     }
 
     administered!(self => self);
@@ -310,21 +301,15 @@ impl Registry {
         let metadata = open_database(&settings, &blobs).await?;
         let administration =
             Administration::over(metadata, &settings, &clock, may_make_key).await?;
-        let metadata = administration.metadata();
+        let common = administration.common.clone();
+        let metadata = &administration.common.metadata;
         let keys = administration.keys().clone();
         let limits = settings.package_limits.clone();
-        let access = Access::new(
-            metadata.clone(),
-            clock.clone(),
-            settings.access,
-            administration.second_factors().clone(),
-            &administration.sealer,
-        )?;
+        let factors = administration.second_factors().clone();
+        let access = Access::new(common.clone(), settings.access, factors)?;
         access.recall_guesses().await?;
-        let certificates = settings.acme.clone().map(|acme| {
-            let sealer = Arc::clone(&administration.sealer);
-            Certificates::new(metadata.clone(), sealer, clock.clone(), acme)
-        });
+        let acme = settings.acme.clone();
+        let certificates = acme.map(|acme| Certificates::new(common, acme));
         Ok(Self(Arc::new(Parts {
             access,
             certificates,
@@ -354,6 +339,11 @@ impl Registry {
         blobs: Blobs;
         /// Who a caller is.
         access: Access;
+    }
+
+    /// The facts.
+    pub fn metadata(&self) -> &Metadata {
+        self.0.administration.metadata()
     }
 
     administered!(self => self.0.administration);
@@ -398,14 +388,7 @@ impl Registry {
 
     /// The same, by another client.
     pub fn deliverer_with(&self, client: Client, limits: DeliveryLimits) -> Deliverer {
-        Deliverer::new(
-            self.metadata().clone(),
-            Arc::clone(&self.0.administration.sealer),
-            self.clock().clone(),
-            Random::system(),
-            client,
-            limits,
-        )
+        Deliverer::new(self.0.administration.common.clone(), client, limits)
     }
 }
 

@@ -21,16 +21,9 @@ use super::{
     recent::Recent,
     tokens::{ALPHABET, RANDOM_CHARACTERS},
 };
-use tarn_base::{
-    clock::{Clock, Timestamp},
-    printable::is_printable,
-    random::{Random, RandomError},
-    sealer::Sealer,
-    secret::Secret,
-};
-use tarn_store::metadata::{
-    Actor, Metadata, MetadataError, NewSession, OwnerId, Session, SessionId, User,
-};
+use crate::common::Common;
+use tarn_base::{clock::Timestamp, printable::is_printable, random::RandomError, secret::Secret};
+use tarn_store::metadata::{Actor, MetadataError, NewSession, OwnerId, Session, SessionId, User};
 
 /// How long sessions last.
 #[derive(Debug, Clone, Copy)]
@@ -89,9 +82,7 @@ pub enum SignIn {
 /// The sessions of users. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sessions {
-    metadata: Metadata,
-    clock: Clock,
-    random: Random,
+    common: Common,
     limits: SessionLimits,
     /// Signs what a browser holds between the password and the code. The same in every process with one sealing key.
     key: hmac::Key,
@@ -99,19 +90,10 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Sessions in `metadata`.
-    pub(super) fn new(
-        metadata: Metadata,
-        clock: Clock,
-        random: Random,
-        limits: SessionLimits,
-        sealer: &Sealer,
-    ) -> Self {
+    pub(super) fn new(common: Common, limits: SessionLimits) -> Self {
         Self {
-            metadata,
-            clock,
-            random,
-            key: sealer.hash_key("begun sign-in"),
+            key: common.sealer.hash_key("begun sign-in"),
+            common,
             uses: Arc::new(Mutex::new(Recent::new(limits.remembered))),
             limits,
         }
@@ -119,7 +101,10 @@ impl Sessions {
 
     /// The sessions of a user that count now, the one that was used last first.
     pub async fn list(&self, user: OwnerId) -> Result<Vec<Session>, MetadataError> {
-        self.metadata.sessions(user, self.clock.now()).await
+        self.common
+            .metadata
+            .sessions(user, self.common.clock.now())
+            .await
     }
 
     /// Ends a session of a user: its next request is anonymous, whichever process it asks. Whether there was one.
@@ -129,8 +114,8 @@ impl Sessions {
         session: SessionId,
         by: &Actor,
     ) -> Result<bool, MetadataError> {
-        let act = by.at(self.clock.now());
-        self.metadata.end_session(user, session, &act).await
+        let act = self.common.act(by);
+        self.common.metadata.end_session(user, session, &act).await
     }
 
     /// Ends all sessions of a user but the one of `keep`. Gives how many ended.
@@ -140,13 +125,13 @@ impl Sessions {
         keep: Option<SessionId>,
         by: &Actor,
     ) -> Result<u64, MetadataError> {
-        let act = by.at(self.clock.now());
-        self.metadata.end_sessions(user, keep, &act).await
+        let act = self.common.act(by);
+        self.common.metadata.end_sessions(user, keep, &act).await
     }
 
     /// Whether the password was given lately enough for what must not be done in a browser that was left unattended.
     pub fn is_fresh(&self, session: &Session) -> bool {
-        self.clock.now().since(session.proved_at) < self.limits.fresh
+        self.common.clock.now().since(session.proved_at) < self.limits.fresh
     }
 
     /// For how long a browser that is not used keeps its cookie: as long as the session may last unused.
@@ -156,7 +141,7 @@ impl Sessions {
 
     /// A secret for a session that is to begin.
     pub(super) fn new_secret(&self) -> Result<Secret, RandomError> {
-        let text = self.random.text(ALPHABET, RANDOM_CHARACTERS)?;
+        let text = self.common.random.text(ALPHABET, RANDOM_CHARACTERS)?;
         Ok(Secret::new(text))
     }
 
@@ -168,7 +153,7 @@ impl Sessions {
         browser: &Browser<'_>,
         by: &Actor,
     ) -> Result<(), MetadataError> {
-        let now = self.clock.now();
+        let now = self.common.clock.now();
         let agent: String = browser
             .agent
             .chars()
@@ -184,7 +169,7 @@ impl Sessions {
             agent: &agent,
             at_most: self.limits.of_user,
         };
-        self.metadata.add_session(new, &by.at(now)).await
+        self.common.metadata.add_session(new, &by.at(now)).await
     }
 
     /// The session of a cookie, with its user, if it counts now. That it is used is noted, now and then, behind the request.
@@ -195,8 +180,8 @@ impl Sessions {
         if secret.len() != RANDOM_CHARACTERS || !secret.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Ok(None);
         }
-        let found = self.metadata.session(&hash(secret)).await?;
-        let now = self.clock.now();
+        let found = self.common.metadata.session(&hash(secret)).await?;
+        let now = self.common.clock.now();
         let counts = |(session, user): &(Session, User)| session.expires_at > now && !user.disabled;
         let found = found.filter(counts);
         if let Some((session, _)) = &found {
@@ -211,8 +196,8 @@ impl Sessions {
         session: SessionId,
         by: &Actor,
     ) -> Result<bool, MetadataError> {
-        let act = by.at(self.clock.now());
-        self.metadata.prove_session(session, &act).await
+        let act = self.common.act(by);
+        self.common.metadata.prove_session(session, &act).await
     }
 
     fn note_use(&self, session: &Session, now: Timestamp) {
@@ -229,7 +214,7 @@ impl Sessions {
         }
         let end = session.created_at.after(self.limits.longest);
         let expires_at = now.after(self.limits.idle).min(end);
-        let (metadata, id) = (self.metadata.clone(), session.id);
+        let (metadata, id) = (self.common.metadata.clone(), session.id);
         tokio::spawn(async move {
             if let Err(error) = metadata.touch_session(id, now, expires_at).await {
                 tracing::warn!(%error, "the last use of a session was not written down");
@@ -240,7 +225,12 @@ impl Sessions {
     /// What a browser holds whose user has shown the password and not the code: who, with which credentials, until when, and a
     /// signature over that.
     pub(super) fn note_of(&self, user: &User) -> Secret {
-        let until = self.clock.now().after(self.limits.code_within).seconds();
+        let until = self
+            .common
+            .clock
+            .now()
+            .after(self.limits.code_within)
+            .seconds();
         let text = format!("{}.{}.{until}", user.id, user.credential_version);
         let signature = HEXLOWER.encode(hmac::sign(&self.key, text.as_bytes()).as_ref());
         Secret::new(format!("{text}.{signature}"))
@@ -253,7 +243,7 @@ impl Sessions {
         hmac::verify(&self.key, text.as_bytes(), &signature).ok()?;
         let mut numbers = text.split('.').map(|number| number.parse::<i64>().ok());
         let (user, version, until) = (numbers.next()??, numbers.next()??, numbers.next()??);
-        let counts = numbers.next().is_none() && self.clock.now().seconds() < until;
+        let counts = numbers.next().is_none() && self.common.clock.now().seconds() < until;
         counts.then_some((OwnerId::from_row(user), version))
     }
 }

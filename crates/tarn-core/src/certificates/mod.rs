@@ -23,18 +23,15 @@ use std::{
 use tokio::time::{sleep, timeout};
 
 use self::due::{due_at, pause_after};
-use crate::leased::{Leased, under_lease};
+use crate::{
+    common::Common,
+    leased::{Leased, under_lease},
+};
 use tarn_base::{
-    clock::{Clock, Timestamp},
-    counter::Counter,
-    hint::Hint as _,
-    sealer::{SealError, Sealer},
-    secret::Secret,
+    clock::Timestamp, counter::Counter, hint::Hint as _, sealer::SealError, secret::Secret,
 };
 use tarn_net::{AcmeError, Authority};
-use tarn_store::metadata::{
-    CertificateOf, FailedOrders, Metadata, MetadataError, StoredCertificate,
-};
+use tarn_store::metadata::{CertificateOf, FailedOrders, MetadataError, StoredCertificate};
 
 /// How often the rows are looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -116,9 +113,7 @@ pub struct Certificates(Arc<Parts>);
 
 #[derive(Debug)]
 struct Parts {
-    metadata: Metadata,
-    sealer: Arc<Sealer>,
-    clock: Clock,
+    common: Common,
     settings: AcmeSettings,
     /// The names as the rows have them.
     key: String,
@@ -127,19 +122,12 @@ struct Parts {
 }
 
 impl Certificates {
-    pub(crate) fn new(
-        metadata: Metadata,
-        sealer: Arc<Sealer>,
-        clock: Clock,
-        settings: AcmeSettings,
-    ) -> Self {
+    pub(crate) fn new(common: Common, settings: AcmeSettings) -> Self {
         let mut names = settings.names.clone();
         names.sort_unstable();
         Self(Arc::new(Parts {
-            metadata,
-            sealer,
-            started_at: clock.now(),
-            clock,
+            started_at: common.clock.now(),
+            common,
             settings,
             key: names.join(","),
             counts: CertificateCounts::default(),
@@ -158,10 +146,10 @@ impl Certificates {
 
     /// The digest that the authority wants to find under a name now.
     pub async fn challenge(&self, name: &str) -> Result<Option<[u8; 32]>, MetadataError> {
-        self.0
-            .metadata
-            .acme_challenge(name, self.0.clock.now())
-            .await
+        let Common {
+            metadata, clock, ..
+        } = &self.0.common;
+        metadata.acme_challenge(name, clock.now()).await
     }
 
     /// What keeps the certificate. `present` takes each one into use, and says why where it can't.
@@ -192,7 +180,10 @@ impl Parts {
 
     fn opened(&self, stored: &StoredCertificate) -> Result<ServerCertificate, SealError> {
         let sealed = &stored.private_key;
-        let private_key = self.sealer.open(NO_OWNER, &self.sealed_as(), sealed)?;
+        let private_key = self
+            .common
+            .sealer
+            .open(NO_OWNER, &self.sealed_as(), sealed)?;
         Ok(ServerCertificate {
             chain: stored.chain.clone(),
             private_key,
@@ -208,13 +199,11 @@ impl Parts {
 
     /// The account's credentials. Credentials sealed with another key are replaced.
     async fn account(&self) -> Result<Secret, OrderError> {
-        let Self {
-            metadata, settings, ..
-        } = self;
+        let (metadata, settings) = (&self.common.metadata, &self.settings);
         let (directory, email) = self.account_of();
         let name = format!("acme/{directory}");
         if let Some(sealed) = metadata.acme_account(directory, email).await?
-            && let Ok(credentials) = self.sealer.open(NO_OWNER, &name, &sealed)
+            && let Ok(credentials) = self.common.sealer.open(NO_OWNER, &name, &sealed)
         {
             return Ok(credentials);
         }
@@ -223,7 +212,7 @@ impl Parts {
             .register(settings.email.as_deref())
             .await?;
         let exposed = credentials.expose();
-        let sealed = self.sealer.seal(NO_OWNER, &name, exposed)?;
+        let sealed = self.common.sealer.seal(NO_OWNER, &name, exposed)?;
         metadata
             .keep_acme_account(directory, email, &sealed)
             .await?;
@@ -232,17 +221,14 @@ impl Parts {
 
     /// Orders a certificate, and keeps it.
     async fn order(&self) -> Result<StoredCertificate, OrderError> {
-        let Self {
-            metadata,
-            clock,
-            settings,
-            ..
-        } = self;
+        let Common {
+            metadata, clock, ..
+        } = &self.common;
         let credentials = self.account().await?;
-        let begun = settings
-            .authority
-            .begin(&credentials, &settings.names)
-            .await;
+        let AcmeSettings {
+            authority, names, ..
+        } = &self.settings;
+        let begun = authority.begin(&credentials, names).await;
         if let Err(AcmeError::NoAccount) = begun {
             // The next order makes another.
             let (directory, email) = self.account_of();
@@ -267,7 +253,7 @@ impl Parts {
         let issued = issued?;
         let key = issued.private_key.expose();
         let new = StoredCertificate {
-            private_key: self.sealer.seal(NO_OWNER, &self.sealed_as(), key)?,
+            private_key: self.common.sealer.seal(NO_OWNER, &self.sealed_as(), key)?,
             chain: issued.chain,
             not_before: issued.not_before,
             not_after: issued.not_after,
@@ -291,34 +277,31 @@ impl Parts {
                 Ok(true) => self.order_and_tell().await,
                 other => other.map(drop),
             };
-            (done, self.clock.now())
+            (done, self.common.clock.now())
         };
         // The certificate says when an order is due, not the lease.
-        let due = (self.clock.now(), Duration::ZERO);
-        match under_lease(&self.metadata, LEASE_NAME, due, work).await? {
+        let due = (self.common.clock.now(), Duration::ZERO);
+        match under_lease(&self.common.metadata, LEASE_NAME, due, work).await? {
             Leased::Done(done) => done,
             Leased::Elsewhere | Leased::NotDue(_) => Ok(()),
         }
     }
 
     async fn is_due(&self) -> Result<bool, MetadataError> {
-        let held = self.metadata.certificate(self.of()).await?;
+        let held = self.common.metadata.certificate(self.of()).await?;
         let held = held.filter(|stored| self.opened(stored).is_ok());
-        let failed = self.metadata.failed_orders(self.of()).await?;
+        let failed = self.common.metadata.failed_orders(self.of()).await?;
         let failing = failed.map_or(0, |failed| u64::from(failed.count));
         self.counts.failing.store(failing, Ordering::Relaxed);
-        let now = self.clock.now();
+        let now = self.common.clock.now();
         Ok(due_at(held.as_ref(), failed, (self.started_at, now)) <= now)
     }
 
     async fn order_and_tell(&self) -> Result<(), MetadataError> {
-        let Self {
-            metadata,
-            clock,
-            counts,
-            key: names,
-            ..
-        } = self;
+        let Common {
+            metadata, clock, ..
+        } = &self.common;
+        let (counts, names) = (&self.counts, &self.key);
         // Counted before: a server that can't write, or ends in the middle of each order, must not order again and again.
         let now = clock.now();
         let count = metadata.note_failed_order(self.of(), now).await?;
@@ -372,7 +355,7 @@ where
     /// Takes the newest certificate into use, where it is another one than before.
     pub async fn look(&mut self) -> Result<(), MetadataError> {
         let parts = &self.certificates.0;
-        let Some(stored) = parts.metadata.certificate(parts.of()).await? else {
+        let Some(stored) = parts.common.metadata.certificate(parts.of()).await? else {
             return Ok(());
         };
         if self.shown.as_ref() == Some(&stored.chain) {

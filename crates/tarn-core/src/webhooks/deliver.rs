@@ -14,14 +14,13 @@ use tokio::{
 };
 
 use super::{payload, schedule, service, signing};
-use crate::under_way::{Begun, UnderWay};
-use tarn_base::{
-    clock::{Clock, Timestamp},
-    random::{Random, RandomError},
-    sealer::Sealer,
+use crate::{
+    common::Common,
+    under_way::{Begun, UnderWay},
 };
+use tarn_base::{clock::Timestamp, random::RandomError};
 use tarn_net::{Client, SendError, Target};
-use tarn_store::metadata::{Metadata, MetadataError, Outcome, OwnerId, TakenDelivery, WebhookId};
+use tarn_store::metadata::{MetadataError, Outcome, OwnerId, TakenDelivery, WebhookId};
 
 /// How much is sent at once, and how long things are kept.
 #[derive(Debug, Clone, Copy)]
@@ -62,10 +61,7 @@ pub struct Deliverer(Arc<Parts>);
 
 #[derive(Debug)]
 struct Parts {
-    metadata: Metadata,
-    sealer: Arc<Sealer>,
-    clock: Clock,
-    random: Random,
+    common: Common,
     client: Client,
     limits: DeliveryLimits,
     /// The messages under way.
@@ -112,9 +108,10 @@ impl Parts {
 
     /// Sends the message to `webhook` that is due longest, if there is one.
     async fn deliver_next(&self, webhook: WebhookId) -> Result<(), MetadataError> {
-        let now = self.clock.now();
+        let now = self.common.clock.now();
         let lease_until = now.after(self.limits.lease);
         let Some(taken) = self
+            .common
             .metadata
             .take_delivery(webhook, now, lease_until)
             .await?
@@ -122,7 +119,7 @@ impl Parts {
             return Ok(());
         };
         let sent = self.send(&taken).await;
-        let now = self.clock.now();
+        let now = self.common.clock.now();
         let outcome = match sent {
             Ok(status) => {
                 tracing::debug!(delivery = %taken.id, %webhook, status, "webhook delivered");
@@ -143,12 +140,15 @@ impl Parts {
                 }
             }
         };
-        self.metadata.finish_delivery(&taken, &outcome, now).await?;
+        self.common
+            .metadata
+            .finish_delivery(&taken, &outcome, now)
+            .await?;
         Ok(())
     }
 
     fn again_at(&self, taken: &TakenDelivery, now: Timestamp) -> Option<Timestamp> {
-        match schedule::again_at(taken.attempt, now, &self.random) {
+        match schedule::again_at(taken.attempt, now, &self.common.random) {
             Ok(again_at) => again_at,
             // Without random bytes there is much that does not work; this message is for later.
             Err(RandomError { .. }) => Some(now.after(self.limits.lease)),
@@ -157,7 +157,7 @@ impl Parts {
 
     async fn send(&self, taken: &TakenDelivery) -> Result<u16, Undelivered> {
         let row = &taken.webhook;
-        let secret = service::open_secret(&self.sealer, row).map_err(|error| {
+        let secret = service::open_secret(&self.common.sealer, row).map_err(|error| {
             tracing::error!(webhook = %row.id, %error, "the secret of a webhook cannot be opened");
             Undelivered::Secret
         })?;
@@ -177,20 +177,10 @@ impl Parts {
 }
 
 impl Deliverer {
-    /// A worker on the outbox of `metadata`.
-    pub fn new(
-        metadata: Metadata,
-        sealer: Arc<Sealer>,
-        clock: Clock,
-        random: Random,
-        client: Client,
-        limits: DeliveryLimits,
-    ) -> Self {
+    /// A worker on the outbox that sends by `client`.
+    pub fn new(common: Common, client: Client, limits: DeliveryLimits) -> Self {
         Self(Arc::new(Parts {
-            metadata,
-            sealer,
-            clock,
-            random,
+            common,
             client,
             limits,
             places: Arc::new(Semaphore::new(limits.at_once)),
@@ -215,7 +205,7 @@ impl Deliverer {
             };
             tokio::select! {
                 () = &mut stop => break,
-                () = self.0.metadata.outbox_filled() => {}
+                () = self.0.common.metadata.outbox_filled() => {}
                 Some(_) = sending.join_next() => {}
                 () = sleep(pause) => {}
             }
@@ -251,10 +241,13 @@ impl Deliverer {
     /// Drops from the log what was finished too long ago. Gives how much that was.
     pub async fn prune(&self) -> Result<u64, MetadataError> {
         let parts = &self.0;
-        let before = parts.clock.now().before(parts.limits.kept_for);
+        let before = parts.common.clock.now().before(parts.limits.kept_for);
         let mut pruned = 0;
         loop {
-            let dropped = parts.metadata.prune_deliveries(before, PRUNED_AT_ONCE);
+            let dropped = parts
+                .common
+                .metadata
+                .prune_deliveries(before, PRUNED_AT_ONCE);
             let dropped = dropped.await?;
             pruned += dropped;
             if dropped < PRUNED_AT_ONCE.unsigned_abs() {
@@ -270,13 +263,13 @@ impl Deliverer {
         pruned_at: &mut Option<Timestamp>,
     ) -> Result<Duration, MetadataError> {
         let limits = &self.0.limits;
-        let now = self.0.clock.now();
+        let now = self.0.common.clock.now();
         if pruned_at.is_none_or(|at| now.since(at) >= limits.prune_every) {
             self.prune().await?;
             *pruned_at = Some(now);
         }
         self.start_due(sending).await?;
-        let next = self.0.metadata.next_delivery_at().await?;
+        let next = self.0.common.metadata.next_delivery_at().await?;
         // What is due and was not started waits for a place, and a place that becomes free ends the pause.
         Ok(next
             .map(|at| at.since(now))
@@ -286,8 +279,9 @@ impl Deliverer {
 
     async fn start_due(&self, sending: &mut JoinSet<()>) -> Result<(), MetadataError> {
         let parts = &self.0;
-        let now = parts.clock.now();
+        let now = parts.common.clock.now();
         if parts
+            .common
             .metadata
             .next_delivery_at()
             .await?
@@ -295,7 +289,7 @@ impl Deliverer {
         {
             return Ok(());
         }
-        for (webhook, owner) in parts.metadata.webhooks_with_mail(now).await? {
+        for (webhook, owner) in parts.common.metadata.webhooks_with_mail(now).await? {
             if let Some(place) = parts.place(webhook, owner) {
                 let parts = Arc::clone(parts);
                 sending.spawn(async move {
