@@ -196,33 +196,20 @@ fn versions_that_came_far_apart_are_together() {
     };
     let packages = (1..=4700).map(|sequence| {
         let text = |salt: i64| format!("{:x}", number(sequence).wrapping_mul(salt));
-        let mut writer = Writer::new();
-        let mut fields = [Value::NULL; package::SLOTS - 1];
-        for (slot, text) in [
-            (package::NAME, format!("package-{}", text(0x9e37_79b9))),
-            (package::VERSION, format!("1.{sequence}-r0")),
-            (
-                package::DESCRIPTION,
-                format!(
-                    "{} of {}",
-                    text(0x5851_f42d_4c95_7f2d),
-                    text(0x2545_f491_4f6c_dd1d)
-                ),
-            ),
+        let (one, other) = (text(0x5851_f42d_4c95_7f2d), text(0x2545_f491_4f6c_dd1d));
+        let hash = sequence.wrapping_mul(0x9e37_79b9_7f4a);
+        let bytes = apk_testkit::v3::record(&[
+            (package::NAME, &format!("package-{}", text(0x9e37_79b9))),
+            (package::VERSION, &format!("1.{sequence}-r0")),
+            (package::DESCRIPTION, &format!("{one} of {other}")),
             (
                 package::URL,
-                format!("https://example.org/{}", text(0x1405_7b7e_f767_814f)),
+                &format!("https://example.org/{}", text(0x1405_7b7e_f767_814f)),
             ),
-            (
-                package::HASHES,
-                format!("{:020x}", sequence.wrapping_mul(0x9e37_79b9_7f4a)),
-            ),
-            (package::ARCH, "x86_64".to_owned()),
-        ] {
-            fields[slot - 1] = writer.blob(text.as_bytes()).unwrap();
-        }
-        let root = writer.object(&fields).unwrap();
-        let bytes = writer.finish(root).into();
+            (package::HASHES, &format!("{hash:020x}")),
+            (package::ARCH, "x86_64"),
+        ]);
+        let bytes = bytes.unwrap().into();
         (sequence, Record { sequence, bytes })
     });
     let packages: Records = packages.collect();

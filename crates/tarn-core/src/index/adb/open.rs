@@ -163,15 +163,10 @@ mod tests {
 
     #[test]
     fn a_package_beyond_256_mib_is_refused() {
-        let mut writer = Writer::new();
-        let mut fields = [Value::NULL; package::SLOTS - 1];
-        for slot in [package::NAME, package::VERSION, package::HASHES] {
-            fields[slot - 1] = writer.blob(b"text").unwrap();
-        }
-        let root = writer.object(&fields).unwrap();
+        let texts = [package::NAME, package::VERSION, package::HASHES].map(|slot| (slot, "text"));
         let record = Record {
             sequence: 1,
-            bytes: writer.finish(root).into(),
+            bytes: apk_testkit::v3::record(&texts).unwrap().into(),
         };
         let source = Source::of(&record).unwrap();
         assert!(Open::at((256 << 20) - 64).push(&source).is_ok());

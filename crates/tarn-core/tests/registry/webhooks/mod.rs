@@ -17,7 +17,7 @@ use futures_util::stream;
 use tarn_base::{clock::Clock, secret::Secret};
 use tarn_core::{
     Registry,
-    publish::{Destination, IfExists, PublishError, Published},
+    publish::{PublishError, Published},
     webhooks::{Added, Deliverer, DeliveryLimits, WebhookOrder},
 };
 use tarn_net::{AddressRules, Client, ClientLimits, Resolver, Roots};
@@ -26,7 +26,7 @@ use tarn_store::metadata::{
 };
 use tempfile::TempDir;
 
-use crate::{START, add_user, arch, branch, main_repository, settings};
+use crate::{START, add_user, arch, branch, destination, main_repository, settings};
 
 /// The secret of the webhooks here.
 const SECRET: &str = "a secret of the tests";
@@ -101,16 +101,7 @@ impl World {
     }
 
     async fn publish_file(&self, package: Vec<u8>) -> Result<Published, PublishError> {
-        let destination = Destination {
-            owner: self.alice.id,
-            branch: branch(),
-            repository: main_repository(),
-            by: self.alice_as_actor(),
-            announced: None,
-            file_name: None,
-            if_exists: IfExists::Refuse,
-            past: None,
-        };
+        let destination = destination(self.alice.id, self.alice_as_actor());
         let body = stream::iter([Ok(Bytes::from(package))]);
         self.registry.publisher().publish(destination, body).await
     }
