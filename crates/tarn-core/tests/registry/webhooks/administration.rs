@@ -56,9 +56,7 @@ async fn a_bad_url_or_secret_leaves_nothing() {
 
 #[tokio::test]
 async fn no_one_reaches_the_webhooks_of_others() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) = World::with(Receiver::new().await).await;
     world.publish("hello").await.unwrap();
     world.deliver().await;
     let bob = add_user(&world.registry, "bob").await;
@@ -103,9 +101,8 @@ async fn no_one_reaches_the_webhooks_of_others() {
 
 #[tokio::test]
 async fn a_webhook_removed_while_messages_are_pending_or_under_way_leaves_nothing() {
-    let world = World::new().await;
-    let receiver = Receiver::saying(status("500 Internal Server Error")).await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) =
+        World::with(Receiver::saying(status("500 Internal Server Error")).await).await;
     world.publish("one").await.unwrap();
     world.deliver().await;
     receiver.say(Says::Nothing);
@@ -130,9 +127,7 @@ async fn a_webhook_removed_while_messages_are_pending_or_under_way_leaves_nothin
 
 #[tokio::test]
 async fn a_disabled_webhook_gives_up_what_is_pending_and_receives_nothing_new() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) = World::with(Receiver::new().await).await;
     let webhooks = world.registry.administration().webhooks();
     let number = added.webhook.id.number();
     let set = async |active| {

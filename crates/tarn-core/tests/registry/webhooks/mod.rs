@@ -26,6 +26,7 @@ use tarn_store::metadata::{
 };
 use tempfile::TempDir;
 
+use self::receiver::Receiver;
 use crate::{START, add_user, arch, branch, destination, main_repository, settings};
 
 /// The secret of the webhooks here.
@@ -67,6 +68,13 @@ impl World {
             clock,
             alice,
         }
+    }
+
+    /// The same with a webhook that leads to `receiver` and gets every event.
+    async fn with(receiver: Receiver) -> (Self, Receiver, Added) {
+        let world = Self::new().await;
+        let added = world.add(&receiver.url()).await;
+        (world, receiver, added)
     }
 
     /// The same folder, opened anew, as after a crash.
