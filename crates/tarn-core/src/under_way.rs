@@ -50,6 +50,7 @@ impl<K, V> UnderWay<K, V> {
     }
 
     /// Of how many keys something is.
+    #[cfg(test)]
     pub(crate) fn keys(&self) -> usize {
         self.counts().len()
     }

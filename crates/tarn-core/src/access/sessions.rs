@@ -169,7 +169,8 @@ impl Sessions {
             agent: &agent,
             at_most: self.limits.of_user,
         };
-        self.common.metadata.add_session(new, &by.at(now)).await
+        let act = by.at(now);
+        self.common.metadata.add_session(new, &act).await.map(drop)
     }
 
     /// The session of a cookie, with its user, if it counts now. That it is used is noted, now and then, behind the request.

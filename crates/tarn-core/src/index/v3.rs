@@ -190,7 +190,7 @@ mod tests {
         let one = key(1, SigningKey::generate(KeySize::Rsa2048).unwrap());
         let two = key(2, SigningKey::generate_p256().unwrap());
         let (both, limits) = (signed_by(&[&one, &two]), Limits::default());
-        let file = |keys| {
+        let file = |keys: &OwnerKeys| {
             let (_, segments, _) = sign(State::empty(), None, keys).unwrap();
             segments.whole()
         };

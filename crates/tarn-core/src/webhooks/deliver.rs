@@ -310,6 +310,7 @@ impl Deliverer {
 mod tests {
     use super::*;
     use crate::{Registry, settings::Settings};
+    use tarn_base::clock::Clock;
 
     #[tokio::test]
     async fn an_owner_has_so_many_places_and_a_webhook_one() {

@@ -323,8 +323,8 @@ async fn reserved_names_are_refused_and_taken_back_by_their_former_owner() {
 async fn former_names_are_few() {
     let world = World::new().await;
     let rename = async |called: &OwnerName, new: &str| {
-        let renamed = world.accounts.rename(USER, called, &name(new), &BY);
-        renamed.await
+        let new = name(new);
+        world.accounts.rename(USER, called, &new, &BY).await
     };
     let mut called = name("alice");
     for number in 0..8 {

@@ -143,8 +143,8 @@ impl World {
             ..order(url, Some(SECRET))
         };
         let webhooks = self.registry.administration().webhooks();
-        let added = webhooks.add(&self.alice, order, &Actor::COMMAND_LINE);
-        added.await.unwrap()
+        let by = &Actor::COMMAND_LINE;
+        webhooks.add(&self.alice, order, by).await.unwrap()
     }
 
     /// Has a message of its own sent to a webhook by `worker`. Its entry in the log.

@@ -202,7 +202,7 @@ async fn each_webhook_receives_what_it_wants_in_the_order_it_happened() {
 
 #[tokio::test]
 async fn what_is_refused_is_reported_to_no_webhook() {
-    let (world, receiver, added) = World::with(Receiver::new().await).await;
+    let (world, _receiver, added) = World::with(Receiver::new().await).await;
     world.publish("hello").await.unwrap();
     let again = world.publish("hello").await.unwrap_err();
     assert!(
@@ -375,7 +375,7 @@ async fn the_log_keeps_a_hundred_messages_and_thirty_days() {
 
 #[tokio::test]
 async fn a_worker_drops_from_the_log_what_grows_too_old_while_it_runs() {
-    let (world, receiver, added) = World::with(Receiver::new().await).await;
+    let (world, _receiver, added) = World::with(Receiver::new().await).await;
     let worker = world.worker();
     let (stop, stopped) = oneshot::channel::<()>();
     let working = tokio::spawn(async move {
