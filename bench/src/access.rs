@@ -4,9 +4,12 @@ use std::{cell::Cell, net::IpAddr, path::Path, sync::Arc};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use tarn_base::{clock::Clock, names::OwnerName, random::Random, sealer::Sealer, secret::Secret};
-use tarn_core::access::{
-    Access, AccessLimits, Accounts, Caller, Credentials, PasswordCost, SecondFactors, TokenRequest,
-    tokens,
+use tarn_core::{
+    Common,
+    access::{
+        Access, AccessLimits, Accounts, Caller, Credentials, PasswordCost, SecondFactors,
+        TokenRequest, tokens,
+    },
 };
 use tarn_store::metadata::{Actor, Database, Metadata, OwnerId, OwnerKind, Visibility};
 use tokio::runtime::{Builder, Runtime};
@@ -182,16 +185,14 @@ impl Setup {
     /// What checks credentials in a server that was just started.
     fn access(&self) -> Result<Access> {
         let limits = AccessLimits::default();
-        let second_factors = SecondFactors::new(
-            self.metadata.clone(),
-            Arc::clone(&self.sealer),
-            Clock::system(),
-            Random::system(),
-            &limits,
-        );
-        let (metadata, clock) = (self.metadata.clone(), Clock::system());
-        let access = Access::new(metadata, clock, limits, second_factors, &self.sealer)?;
-        Ok(access)
+        let common = Common {
+            metadata: self.metadata.clone(),
+            sealer: Arc::clone(&self.sealer),
+            clock: Clock::system(),
+            random: Random::system(),
+        };
+        let second_factors = SecondFactors::new(common.clone(), &limits);
+        Ok(Access::new(common, limits, second_factors)?)
     }
 
     /// Seconds for one of `calls` requests with these credentials. `right` says how each has to end.

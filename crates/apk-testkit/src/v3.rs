@@ -40,6 +40,21 @@ pub fn reject_case(case: &str) -> Result<(Vec<u8>, &str), ParseIntError> {
     Ok((bytes, expected))
 }
 
+/// A record of an index: the package that has these texts in its slots of [`package`], and nothing else.
+///
+/// # Errors
+///
+/// [`PayloadFull`] over 256 MiB.
+pub fn record(texts: &[(usize, &str)]) -> Result<Vec<u8>, PayloadFull> {
+    let mut writer = Writer::new();
+    let mut values = BTreeMap::new();
+    for (slot, text) in texts {
+        values.insert(*slot, writer.blob(text.as_bytes())?);
+    }
+    let root = write_object(&mut writer, package::SLOTS, &values)?;
+    Ok(writer.finish(root))
+}
+
 /// Makes one package as `apk mkpkg` does. Without further calls it is a valid one, unsigned, of architecture `x86_64`, without
 /// files.
 ///
@@ -311,21 +326,18 @@ impl PackageBuilder {
             fields.insert(*slot, write_list(writer, list)?);
         }
         fields.insert(package::TAGS, write_lines(writer, &self.tags)?);
-        let slots = 1..package::SLOTS;
-        let row: Vec<Value> = slots
-            .map(|slot| fields.get(&slot).copied().unwrap_or(Value::NULL))
-            .collect();
-        writer.object(&row)
+        write_object(writer, package::SLOTS, &fields)
     }
 
     fn write_acl(&self, writer: &mut Writer, path: &str) -> Result<Value, PayloadFull> {
-        let mut fields = [Value::NULL; acl::SLOTS - 1];
-        let Some(acl) = self.acls.get(path) else {
-            fields[acl::MODE - 1] = writer.integer(0o755)?;
-            fields[acl::USER - 1] = writer.blob(b"root")?;
-            fields[acl::GROUP - 1] = writer.blob(b"root")?;
-            return writer.object(&fields);
+        let of_root = Acl {
+            mode: 0o755,
+            user: "root".to_owned(),
+            group: "root".to_owned(),
+            xattrs: Vec::new(),
         };
+        let acl = self.acls.get(path).unwrap_or(&of_root);
+        let mut fields = [Value::NULL; acl::SLOTS - 1];
         fields[acl::MODE - 1] = writer.integer(acl.mode.into())?;
         fields[acl::USER - 1] = writer.blob(acl.user.as_bytes())?;
         fields[acl::GROUP - 1] = writer.blob(acl.group.as_bytes())?;
@@ -375,6 +387,15 @@ impl PackageBuilder {
         }
         writer.object(&fields)
     }
+}
+
+fn write_object(
+    writer: &mut Writer,
+    slots: usize,
+    values: &BTreeMap<usize, Value>,
+) -> Result<Value, PayloadFull> {
+    let value = |slot| values.get(&slot).copied().unwrap_or(Value::NULL);
+    writer.object(&(1..slots).map(value).collect::<Vec<_>>())
 }
 
 fn write_lines(writer: &mut Writer, lines: &[String]) -> Result<Value, PayloadFull> {

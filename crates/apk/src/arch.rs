@@ -222,12 +222,6 @@ fn is_arch_character(character: char) -> bool {
     matches!(character, 'a'..='z' | '0'..='9' | '_' | '.' | '-')
 }
 
-impl AsRef<str> for Arch {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
 impl fmt::Display for Arch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)

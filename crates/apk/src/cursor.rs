@@ -5,20 +5,8 @@ use thiserror::Error;
 
 /// Fewer bytes were left than a format demands, or more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum CursorError {
-    /// A field reaches past the end of the input.
-    #[error("it ends {missing} bytes too early")]
-    TooShort {
-        /// How many bytes more the field needs.
-        missing: usize,
-    },
-    /// The value ended before the input did.
-    #[error("{extra} bytes follow where it should end")]
-    TrailingData {
-        /// How many bytes are left.
-        extra: usize,
-    },
-}
+#[error("it ends too early, or bytes follow where it should end")]
+pub struct CursorError;
 
 /// A position in a byte slice that only moves forward.
 ///
@@ -56,13 +44,9 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     ///
-    /// [`CursorError::TooShort`], and nothing is taken.
+    /// [`CursorError`], and nothing is taken.
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], CursorError> {
-        let Some((taken, rest)) = self.rest.split_at_checked(count) else {
-            return Err(CursorError::TooShort {
-                missing: count - self.rest.len(),
-            });
-        };
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(CursorError)?;
         self.rest = rest;
         Ok(taken)
     }
@@ -71,13 +55,9 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     ///
-    /// [`CursorError::TooShort`], and nothing is taken.
+    /// [`CursorError`], and nothing is taken.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], CursorError> {
-        let Some((taken, rest)) = self.rest.split_first_chunk::<N>() else {
-            return Err(CursorError::TooShort {
-                missing: N - self.rest.len(),
-            });
-        };
+        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(CursorError)?;
         self.rest = rest;
         Ok(*taken)
     }
@@ -86,7 +66,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     ///
-    /// [`CursorError::TooShort`].
+    /// [`CursorError`].
     pub fn byte(&mut self) -> Result<u8, CursorError> {
         let [byte] = self.array()?;
         Ok(byte)
@@ -105,12 +85,9 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     ///
-    /// [`CursorError::TrailingData`] when bytes are left.
+    /// [`CursorError`] when bytes are left.
     pub fn finish(self) -> Result<(), CursorError> {
-        match self.rest.len() {
-            0 => Ok(()),
-            extra => Err(CursorError::TrailingData { extra }),
-        }
+        self.is_empty().then_some(()).ok_or(CursorError)
     }
 }
 
@@ -121,14 +98,11 @@ mod tests {
     #[test]
     fn takes_nothing_when_too_little_is_left() {
         let mut cursor = Cursor::new(b"abc");
-        assert_eq!(cursor.take(5), Err(CursorError::TooShort { missing: 2 }));
-        assert_eq!(
-            cursor.array::<4>(),
-            Err(CursorError::TooShort { missing: 1 })
-        );
+        assert_eq!(cursor.take(5), Err(CursorError));
+        assert_eq!(cursor.array::<4>(), Err(CursorError));
         assert_eq!(cursor.take_through(b'\n'), None);
         assert_eq!(cursor.take(3), Ok(&b"abc"[..]));
-        assert_eq!(cursor.byte(), Err(CursorError::TooShort { missing: 1 }));
+        assert_eq!(cursor.byte(), Err(CursorError));
     }
 
     #[test]
@@ -136,6 +110,6 @@ mod tests {
         let mut cursor = Cursor::new(b"abc");
         assert_eq!(cursor.byte(), Ok(b'a'));
         assert_eq!(cursor.rest(), b"bc");
-        assert_eq!(cursor.finish(), Err(CursorError::TrailingData { extra: 2 }));
+        assert_eq!(cursor.finish(), Err(CursorError));
     }
 }

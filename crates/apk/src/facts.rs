@@ -196,74 +196,44 @@ impl PackageFacts {
 /// the database, so that clients that go by the date of an index get the new one.
 pub const RENDERING: u32 = 1;
 
-/// What a format calls the fields.
-struct Names {
-    name: &'static str,
-    description: &'static str,
-    url: &'static str,
-    license: &'static str,
-    origin: &'static str,
-    maintainer: &'static str,
-    packager: &'static str,
-    commit: &'static str,
-    build_date: &'static str,
-    installed_size: &'static str,
-    provider_priority: &'static str,
-    replaces_priority: &'static str,
-    depends: &'static str,
-    provides: &'static str,
-    replaces: &'static str,
-    install_if: &'static str,
-    recommends: &'static str,
-    layer: &'static str,
-    tags: &'static str,
-    triggers: &'static str,
+/// What formats call the fields, from one list: the keys of `.PKGINFO` (what v2 has not is called as in v3), and the fields as
+/// `apk mkpkg --info` and `apk adbdump` call them (apk-tools `src/apk_adb.c`, `schema_pkginfo`).
+macro_rules! names {
+    ($($field:ident: $in_pkginfo:literal, $in_adb:literal;)+) => {
+        /// What a format calls the fields.
+        struct Names {
+            $($field: &'static str,)+
+        }
+
+        const IN_PKGINFO: Names = Names {
+            $($field: $in_pkginfo,)+
+        };
+
+        const IN_ADB: Names = Names {
+            $($field: $in_adb,)+
+        };
+    };
 }
 
-/// The keys of `.PKGINFO`. What v2 has not is called as in v3.
-const IN_PKGINFO: Names = Names {
-    name: "pkgname",
-    description: "pkgdesc",
-    url: "url",
-    license: "license",
-    origin: "origin",
-    maintainer: "maintainer",
-    packager: "packager",
-    commit: "commit",
-    build_date: "builddate",
-    installed_size: "size",
-    provider_priority: "provider_priority",
-    replaces_priority: "replaces_priority",
-    depends: "depend",
-    provides: "provides",
-    replaces: "replaces",
-    install_if: "install_if",
-    recommends: "recommends",
-    layer: "layer",
-    tags: "tags",
-    triggers: "triggers",
-};
-
-/// The fields as `apk mkpkg --info` and `apk adbdump` call them (apk-tools `src/apk_adb.c`, `schema_pkginfo`).
-const IN_ADB: Names = Names {
-    name: "name",
-    description: "description",
-    url: "url",
-    license: "license",
-    origin: "origin",
-    maintainer: "maintainer",
-    packager: "packager",
-    commit: "repo-commit",
-    build_date: "build-time",
-    installed_size: "installed-size",
-    provider_priority: "provider-priority",
-    replaces_priority: "replaces-priority",
-    depends: "depends",
-    provides: "provides",
-    replaces: "replaces",
-    install_if: "install-if",
-    recommends: "recommends",
-    layer: "layer",
-    tags: "tags",
-    triggers: "triggers",
-};
+names! {
+    name: "pkgname", "name";
+    description: "pkgdesc", "description";
+    url: "url", "url";
+    license: "license", "license";
+    origin: "origin", "origin";
+    maintainer: "maintainer", "maintainer";
+    packager: "packager", "packager";
+    commit: "commit", "repo-commit";
+    build_date: "builddate", "build-time";
+    installed_size: "size", "installed-size";
+    provider_priority: "provider_priority", "provider-priority";
+    replaces_priority: "replaces_priority", "replaces-priority";
+    depends: "depend", "depends";
+    provides: "provides", "provides";
+    replaces: "replaces", "replaces";
+    install_if: "install_if", "install-if";
+    recommends: "recommends", "recommends";
+    layer: "layer", "layer";
+    tags: "tags", "tags";
+    triggers: "triggers", "triggers";
+}

@@ -420,12 +420,6 @@ fn explain(text: &str, fault: Fault<'_>) -> VersionError {
     }
 }
 
-impl AsRef<str> for Version {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
 impl fmt::Display for Version {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)

@@ -126,6 +126,18 @@ fn a_package_is_written_byte_for_byte_like_this() {
 #[test]
 fn every_field_is_read_back() {
     let (key, info) = (key(), full());
+    // What an index has of it, the lists as apk sorts them.
+    let sorted = "a>=1 a<2 !b so:libc.musl-x86_64.so.1 zlib";
+    let expected = PackageFacts {
+        format: Format::V3,
+        packager: String::new(),
+        commit: "0123456789abcdef0123456789abcdef01234567".into(),
+        replaces_priority: 0,
+        depends: Dependency::parse_list(sorted).unwrap(),
+        triggers: Vec::new(),
+        scripts: Vec::new(),
+        ..info.clone()
+    };
     for compression in [Compression::None, Compression::Deflate] {
         let bytes = write(&[entry(&info)], "A description", &[&key], compression).unwrap();
         let index = read(&bytes, &Limits::default(), &[key.public_key()]).unwrap();
@@ -135,34 +147,9 @@ fn every_field_is_read_back() {
         let [package] = index.packages.as_slice() else {
             panic!("{} packages", index.packages.len());
         };
-        assert_eq!(package.facts.name, info.name);
-        assert_eq!(package.facts.version, info.version);
+        assert_eq!(package.facts, expected);
         assert_eq!(package.hash, PackageHash::Identity(ID));
-        assert_eq!(package.facts.arch, info.arch);
-        assert_eq!(package.facts.description, info.description);
-        assert_eq!(package.facts.url, info.url);
-        assert_eq!(package.facts.license, info.license);
-        assert_eq!(package.facts.origin, info.origin);
-        assert_eq!(package.facts.maintainer, info.maintainer);
-        assert_eq!(
-            package.facts.commit,
-            "0123456789abcdef0123456789abcdef01234567"
-        );
-        assert_eq!(package.facts.build_date, 1_700_000_000);
-        assert_eq!(package.facts.installed_size, 5_000_000_000);
         assert_eq!(package.size, 1234);
-        assert_eq!(package.facts.provider_priority, 100);
-        assert_eq!(
-            texts(&package.facts.depends),
-            ["a>=1", "a<2", "!b", "so:libc.musl-x86_64.so.1", "zlib"]
-        );
-        assert_eq!(
-            texts(&package.facts.provides),
-            ["cmd:full=1.0-r0", "so:libfull.so.1=1.2.3"]
-        );
-        assert_eq!(texts(&package.facts.replaces), ["other<3"]);
-        assert_eq!(texts(&package.facts.install_if), ["docs", "full=1.0-r0"]);
-        assert_eq!((package.facts.layer, package.facts.tags.len()), (0, 0));
     }
 }
 

@@ -27,7 +27,7 @@ use apk::{
 };
 use tarn_base::clock::Timestamp;
 use tarn_core::{
-    index::{Segments, adb, v3},
+    index::{adb, v3},
     keys::{ActiveKey, OwnerKeys},
 };
 use tarn_store::metadata::{IndexChanges, IndexedPackage, SigningKeyId, StoredFacts};
@@ -89,7 +89,7 @@ fn measure(
         before.elapsed().as_secs_f64() * 1e3
     );
     println!("  at most {} KiB in memory so far", peak()?);
-    let file = bytes(&segments);
+    let file = segments.whole();
     let plain = container::unpack(&file, 1 << 30)?;
     let (_, blocks) = container::open(&plain)?;
     let payload = Blocks::new(blocks, 8).next().ok_or("no block")??.payload;
@@ -194,11 +194,6 @@ fn peak() -> Outcome<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
     Ok(number.ok_or("no VmHWM")?.parse()?)
-}
-
-fn bytes(segments: &Segments) -> Vec<u8> {
-    let all = segments.part(0..segments.length());
-    all.flat_map(Vec::from).collect()
 }
 
 fn field(record: &str, field: char) -> &str {

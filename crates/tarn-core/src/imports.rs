@@ -3,25 +3,18 @@
 //! For imports only. Everything else that an import makes (organisations, teams, keys, packages, rules) takes the way that it takes
 //! when it is made here. What a package was elsewhere is published with it ([`crate::publish::Destination`]).
 
-use std::sync::Arc;
-
+pub use crate::access::foreign::{is_token_hash, is_verifiable};
 use crate::access::{
     AccountError, Scopes,
-    accounts::{MAX_LABEL, MAX_TOKENS},
-    foreign,
+    accounts::{MAX_TOKENS, check_label},
     second_factor::SEALED_AS,
     totp::TotpSecret,
 };
-use tarn_base::{
-    clock::{Clock, Timestamp},
-    names::OwnerName,
-    printable::is_printable,
-    sealer::Sealer,
-    secret::Secret,
-};
+use crate::common::Common;
+use tarn_base::{clock::Timestamp, names::OwnerName, secret::Secret};
 use tarn_store::metadata::{
-    Actor, AddTokenError, ForeignHash, Imported, ImportedUser, Metadata, MetadataError,
-    NewForeignToken, NewUser, Owner, OwnerId, Visibility,
+    Actor, ForeignHash, Imported, ImportedUser, MetadataError, NewForeignToken, NewUser, Owner,
+    OwnerId, Visibility,
 };
 
 /// An account to be imported.
@@ -62,38 +55,18 @@ pub struct TokenImport<'a> {
     pub last_used_at: Option<Timestamp>,
 }
 
-/// Whether a hash of a password can be verified here: Argon2, scrypt and PBKDF2-HMAC-SHA256 as PHC strings, bcrypt as `$2a$…`,
-/// within what a server can afford at each sign-in.
-pub fn is_verifiable(password_hash: &str) -> bool {
-    foreign::is_verifiable(password_hash)
-}
-
 /// Whether a text is the secret of a code generator in base32.
 pub fn is_generator_secret(text: &Secret) -> bool {
     TotpSecret::from_base32(text.expose()).is_some()
 }
 
-/// Whether what a forge keeps of a token is a hash that tokens are compared with here.
-pub fn is_token_hash(kept: &ForeignHash) -> bool {
-    foreign::is_token_hash(&kept.hash)
-}
-
 /// The way in for imports. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Imports {
-    metadata: Metadata,
-    sealer: Arc<Sealer>,
-    clock: Clock,
-}
+pub struct Imports(Common);
 
 impl Imports {
-    /// Imports into `metadata`, with secrets sealed by `sealer`.
-    pub(crate) const fn new(metadata: Metadata, sealer: Arc<Sealer>, clock: Clock) -> Self {
-        Self {
-            metadata,
-            sealer,
-            clock,
-        }
+    pub(crate) const fn new(common: Common) -> Self {
+        Self(common)
     }
 
     /// Makes an account.
@@ -109,7 +82,7 @@ impl Imports {
         let generator = user.generator;
         let seal = |id: OwnerId| {
             let secret = generator?.expose();
-            self.sealer.seal(id.number(), SEALED_AS, secret).ok()
+            self.0.sealer.seal(id.number(), SEALED_AS, secret).ok()
         };
         let new = ImportedUser {
             user: NewUser {
@@ -122,8 +95,9 @@ impl Imports {
             disabled: user.disabled,
             second_factor: generator.is_some().then_some(&seal),
         };
-        self.metadata
-            .import_user(new, &by.at(self.clock.now()))
+        self.0
+            .metadata
+            .import_user(new, &self.0.act(by))
             .await
             .map_err(|error| AccountError::from_adding(error, name))
     }
@@ -143,8 +117,9 @@ impl Imports {
         if name.is_reserved() {
             return Err(AccountError::Reserved(name.clone()));
         }
-        let act = by.at(self.clock.now());
-        self.metadata
+        let act = self.0.act(by);
+        self.0
+            .metadata
             .import_organisation((name, visibility), known_as, first_admin, &act)
             .await
             .map_err(|error| AccountError::from_adding(error, name))
@@ -157,9 +132,7 @@ impl Imports {
     /// When the label is taken or cannot be used, or the owner has too many tokens.
     pub async fn token(&self, token: &TokenImport<'_>, by: &Actor) -> Result<bool, AccountError> {
         let label = token.label;
-        if label.is_empty() || label.len() > MAX_LABEL || !label.chars().all(is_printable) {
-            return Err(AccountError::BadLabel);
-        }
+        check_label(label)?;
         let (owner, name) = token.owner;
         let new = NewForeignToken {
             owner,
@@ -172,31 +145,25 @@ impl Imports {
             at_most: MAX_TOKENS,
         };
         let added = self
+            .0
             .metadata
-            .add_foreign_token(new, &by.at(self.clock.now()))
+            .add_foreign_token(new, &self.0.act(by))
             .await;
-        added.map_err(|error| match error {
-            AddTokenError::LabelTaken => AccountError::LabelTaken {
-                user: name.clone(),
-                label: label.to_owned(),
-            },
-            AddTokenError::TooMany => AccountError::TooManyTokens(name.clone()),
-            AddTokenError::Metadata(error) => error.into(),
-        })
+        added.map_err(|error| AccountError::from_adding_token(error, name, label))
     }
 
     /// The account that one of a forge became in an earlier import, also when it was deleted since.
     pub async fn known_account(&self, known_as: &str) -> Result<Option<OwnerId>, MetadataError> {
-        self.metadata.imported_account(known_as).await
+        self.0.metadata.imported_account(known_as).await
     }
 
     /// Whether an earlier import brought this, or found it here.
     pub async fn knows(&self, thing: &Imported) -> Result<bool, MetadataError> {
-        self.metadata.was_imported(thing).await
+        self.0.metadata.was_imported(thing).await
     }
 
     /// Remembers what came or was found.
     pub async fn remember(&self, things: &[Imported]) -> Result<(), MetadataError> {
-        self.metadata.remember_imported(things).await
+        self.0.metadata.remember_imported(things).await
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod certificates;
+mod common;
 pub mod contents;
 pub mod imports;
 pub mod index;
@@ -13,6 +14,8 @@ pub mod publish;
 mod registry;
 pub mod settings;
 pub mod turns;
+mod under_way;
 pub mod webhooks;
 
+pub use self::common::Common;
 pub use self::registry::{Administration, OpenError, Registry, Survey};

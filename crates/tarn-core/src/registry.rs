@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use crate::{
     access::{Access, Accounts, AuditLog, Refusals, SecondFactors},
     certificates::Certificates,
+    common::Common,
     contents::Contents,
     imports::Imports,
     index::Indexes,
@@ -25,7 +26,7 @@ use tarn_base::{
 use tarn_net::{AddressRules, Client, ClientLimits, Resolver, Roots};
 use tarn_store::{
     blobs::{Blobs, Storage},
-    metadata::{Act, Actor, Database, Metadata},
+    metadata::{Actor, Database, Metadata},
 };
 
 mod error;
@@ -41,6 +42,33 @@ macro_rules! parts {
                 &$from.$part
             }
         )+
+    };
+}
+
+/// Those methods for the parts of an [`Administration`].
+macro_rules! administered {
+    ($self:ident => $from:expr) => {
+        parts! {
+            $self => $from;
+            /// Accounts, organisations and tokens.
+            accounts: Accounts;
+            /// Second factors.
+            second_factors: SecondFactors;
+            /// Signing keys.
+            keys: Keys;
+            /// Webhooks.
+            webhooks: Webhooks;
+            /// What comes from another registry.
+            imports: Imports;
+            /// Who did what.
+            audit: AuditLog;
+            /// What owners have and may have.
+            quotas: Quotas;
+            /// The way out for packages.
+            remover: Remover;
+            /// The rules by which packages go by themselves.
+            expiry: Expiry;
+        }
     };
 }
 
@@ -87,13 +115,12 @@ impl Survey {
 /// What can be administered beside a running server: the database, and nothing of the packages' bytes.
 #[derive(Debug, Clone)]
 pub struct Administration {
-    metadata: Metadata,
+    common: Common,
     accounts: Accounts,
     second_factors: SecondFactors,
     keys: Keys,
     webhooks: Webhooks,
     imports: Imports,
-    sealer: Arc<Sealer>,
     audit: AuditLog,
     quotas: Quotas,
     remover: Remover,
@@ -136,8 +163,8 @@ impl Administration {
         let missing = || Sealer::missing_from_data_folder(&settings.data_dir, false);
         let key = sealing_key(settings)?.ok_or_else(missing)?;
         let text = key.check_text().map_err(SealerError::Check)?;
-        let at = clock.now();
-        let replaced = metadata.replace_sealing_check(&text, &Act { by, at }).await;
+        let act = by.at(clock.now());
+        let replaced = metadata.replace_sealing_check(&text, &act).await;
         metadata.close().await;
         Ok(replaced?)
     }
@@ -178,63 +205,34 @@ impl Administration {
             }
         };
         sealer.check(&check)?;
-        let sealer = Arc::new(sealer);
-        let remover = Remover::new(metadata.clone(), clock.clone(), settings);
-        Ok(Self {
-            audit: AuditLog::new(metadata.clone()),
-            quotas: Quotas::new(metadata.clone(), clock.clone(), settings),
-            expiry: Expiry::new(metadata.clone(), clock.clone()),
-            remover,
-            accounts: Accounts::new(metadata.clone(), clock.clone()),
-            second_factors: SecondFactors::new(
-                metadata.clone(),
-                Arc::clone(&sealer),
-                clock.clone(),
-                Random::system(),
-                &settings.access,
-            ),
-            keys: Keys::with_size(
-                metadata.clone(),
-                Arc::clone(&sealer),
-                clock.clone(),
-                settings.key_size,
-            ),
-            webhooks: Webhooks::new(
-                metadata.clone(),
-                Arc::clone(&sealer),
-                clock.clone(),
-                Random::system(),
-                AddressRules::new(settings.webhook_networks.clone()),
-            ),
-            imports: Imports::new(metadata.clone(), Arc::clone(&sealer), clock.clone()),
-            sealer,
+        let common = Common {
             metadata,
+            sealer: Arc::new(sealer),
+            clock: clock.clone(),
+            random: Random::system(),
+        };
+        let metadata = || common.metadata.clone();
+        let rules = AddressRules::new(settings.webhook_networks.clone());
+        Ok(Self {
+            audit: AuditLog::new(metadata()),
+            quotas: Quotas::new(metadata(), clock.clone(), settings),
+            expiry: Expiry::new(metadata(), clock.clone()),
+            remover: Remover::new(metadata(), clock.clone(), settings),
+            accounts: Accounts::new(metadata(), clock.clone()),
+            second_factors: SecondFactors::new(common.clone(), &settings.access),
+            keys: Keys::new(common.clone(), settings.key_size),
+            webhooks: Webhooks::new(common.clone(), rules),
+            imports: Imports::new(common.clone()),
+            common,
         })
     }
 
-    parts! {
-        self => self;
-        /// The facts.
-        metadata: Metadata;
-        /// Accounts, organisations and tokens.
-        accounts: Accounts;
-        /// Second factors.
-        second_factors: SecondFactors;
-        /// Signing keys.
-        keys: Keys;
-        /// Webhooks.
-        webhooks: Webhooks;
-        /// What comes from another registry.
-        imports: Imports;
-        /// Who did what.
-        audit: AuditLog;
-        /// What owners have and may have.
-        quotas: Quotas;
-        /// The way out for packages.
-        remover: Remover;
-        /// The rules by which packages go by themselves.
-        expiry: Expiry;
+    /// The facts.
+    pub fn metadata(&self) -> &Metadata {
+        &self.common.metadata
     }
+
+    administered!(self => self);
 }
 
 /// A registry that serves: cheap to clone, and every clone is the same one.
@@ -303,21 +301,15 @@ impl Registry {
         let metadata = open_database(&settings, &blobs).await?;
         let administration =
             Administration::over(metadata, &settings, &clock, may_make_key).await?;
-        let metadata = administration.metadata();
+        let common = administration.common.clone();
+        let metadata = &administration.common.metadata;
         let keys = administration.keys().clone();
         let limits = settings.package_limits.clone();
-        let access = Access::new(
-            metadata.clone(),
-            clock.clone(),
-            settings.access,
-            administration.second_factors().clone(),
-            &administration.sealer,
-        )?;
+        let factors = administration.second_factors().clone();
+        let access = Access::new(common.clone(), settings.access, factors)?;
         access.recall_guesses().await?;
-        let certificates = settings.acme.clone().map(|acme| {
-            let sealer = Arc::clone(&administration.sealer);
-            Certificates::new(metadata.clone(), sealer, clock.clone(), acme)
-        });
+        let acme = settings.acme.clone();
+        let certificates = acme.map(|acme| Certificates::new(common, acme));
         Ok(Self(Arc::new(Parts {
             access,
             certificates,
@@ -349,29 +341,12 @@ impl Registry {
         access: Access;
     }
 
-    parts! {
-        self => self.0.administration;
-        /// The facts.
-        metadata: Metadata;
-        /// Accounts, organisations and tokens.
-        accounts: Accounts;
-        /// Second factors.
-        second_factors: SecondFactors;
-        /// Signing keys.
-        keys: Keys;
-        /// Webhooks.
-        webhooks: Webhooks;
-        /// What comes from another registry.
-        imports: Imports;
-        /// Who did what.
-        audit: AuditLog;
-        /// What owners have and may have.
-        quotas: Quotas;
-        /// The way out for packages.
-        remover: Remover;
-        /// The rules by which packages go by themselves.
-        expiry: Expiry;
+    /// The facts.
+    pub fn metadata(&self) -> &Metadata {
+        self.0.administration.metadata()
     }
+
+    administered!(self => self.0.administration);
 
     /// The certificate that an authority issues, where one does.
     pub fn certificates(&self) -> Option<&Certificates> {
@@ -413,14 +388,7 @@ impl Registry {
 
     /// The same, by another client.
     pub fn deliverer_with(&self, client: Client, limits: DeliveryLimits) -> Deliverer {
-        Deliverer::new(
-            self.metadata().clone(),
-            Arc::clone(&self.0.administration.sealer),
-            self.clock().clone(),
-            Random::system(),
-            client,
-            limits,
-        )
+        Deliverer::new(self.0.administration.common.clone(), client, limits)
     }
 }
 

@@ -431,7 +431,7 @@ impl Run<'_> {
                     secret: hook.secret.clone(),
                     active: hook.active,
                 };
-                webhooks.add_as(&owner, order, self.by).await
+                webhooks.add(&owner, order, self.by).await
             }
             Err(error) => Err(error),
         };

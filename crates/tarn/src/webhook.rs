@@ -6,7 +6,7 @@ use serde::Serialize;
 use tarn_base::{hint::Hint as _, names::OwnerName};
 use tarn_core::{
     Administration,
-    webhooks::{ChangeOrder, SecretChange, Webhook, WebhookError, payload},
+    webhooks::{ChangeOrder, SecretChange, Webhook, WebhookError, WebhookOrder, payload},
 };
 use tarn_store::metadata::{Delivery, DeliveryState, WebhookEvent, WebhookEvents, Window};
 
@@ -274,11 +274,16 @@ async fn add(
     registry: &Administration,
 ) -> Result<(), Failure> {
     let secret = secret_stdin.then(|| secret::line("secret")).transpose()?;
-    let events = WebhookEvents::of(events).unwrap_or(WebhookEvents::ALL);
+    let order = WebhookOrder {
+        url,
+        events: WebhookEvents::of(events).unwrap_or(WebhookEvents::ALL),
+        secret,
+        active: true,
+    };
     let owner = registry.accounts().find_owner(owner).await?;
     let added = registry
         .webhooks()
-        .add(&owner, url, events, secret, &BY)
+        .add(&owner, order, &BY)
         .await
         .map_err(failed)?;
     warn(registry, &added.webhook);

@@ -82,12 +82,6 @@ impl fmt::Display for KeyName {
     }
 }
 
-impl AsRef<str> for KeyName {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
 impl std::str::FromStr for KeyName {
     type Err = KeyNameError;
 

@@ -4,7 +4,6 @@
 //! (`apk-tools` `src/extract_v2.c`). The key name is the file name under which a client keeps the public key in
 //! `/etc/apk/keys`. Private keys are RSA only, and sign with SHA-256 only: every apk since 2.7 (2017) checks that.
 
-mod der;
 mod key_name;
 mod p256;
 mod pem;

@@ -9,28 +9,33 @@ use aws_lc_rs::{
         RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY, RsaParameters, UnparsedPublicKey,
     },
 };
+use spki::{
+    AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef,
+    der::{
+        self, Decode as _, Encode as _, Reader as _, SliceReader,
+        asn1::{AnyRef, BitStringRef, UintRef},
+    },
+};
 use thiserror::Error;
 
-use super::{
-    Algorithm, MessageDigests, PemError,
-    der::{self, Malformed},
-    pem,
-};
-use crate::{cursor::Cursor, digest::Sha256Digest};
+use super::{Algorithm, MessageDigests, PemError, pem};
+use crate::digest::Sha256Digest;
 
-/// 1.2.840.113549.1.1.1, `rsaEncryption` (RFC 3279, 2.3.1).
-const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-/// 1.2.840.10045.2.1, `id-ecPublicKey` (RFC 5480, 2.1.1).
-const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-/// The curves that are known here (RFC 5480, 2.1.1.1), and ECDSA with SHA-512 on each: `secp256r1`, which OpenSSL calls
-/// `prime256v1`, `secp384r1` and `secp521r1`.
-const CURVES: [(&[u8], &EcdsaVerificationAlgorithm); 3] = [
-    (
-        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
-        &ECDSA_P256_SHA512_ASN1,
-    ),
-    (&[0x2b, 0x81, 0x04, 0x00, 0x22], &ECDSA_P384_SHA512_ASN1),
-    (&[0x2b, 0x81, 0x04, 0x00, 0x23], &ECDSA_P521_SHA512_ASN1),
+/// `rsaEncryption` (RFC 3279, 2.3.1).
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// `id-ecPublicKey` (RFC 5480, 2.1.1).
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// `secp256r1`, which OpenSSL calls `prime256v1` (RFC 5480, 2.1.1.1).
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+/// `secp384r1`.
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+/// `secp521r1`.
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+/// The curves that are known here, and ECDSA with SHA-512 on each.
+const CURVES: [(ObjectIdentifier, &EcdsaVerificationAlgorithm); 3] = [
+    (P256, &ECDSA_P256_SHA512_ASN1),
+    (P384, &ECDSA_P384_SHA512_ASN1),
+    (P521, &ECDSA_P521_SHA512_ASN1),
 ];
 
 /// Why a file holds no public key that is of use here.
@@ -107,13 +112,7 @@ impl PublicKey {
     ///
     /// [`PublicKeyError::Malformed`], `UnknownAlgorithm` or `Size`.
     pub fn from_der(bytes: &[u8]) -> Result<Self, PublicKeyError> {
-        let kind = parse(bytes).map_err(|Malformed| PublicKeyError::Malformed)?;
-        let kind = kind.ok_or(PublicKeyError::UnknownAlgorithm)?;
-        if let Kind::Rsa { bits, .. } = kind
-            && !(1024..=8192).contains(&bits)
-        {
-            return Err(PublicKeyError::Size(bits));
-        }
+        let kind = parse(bytes)?;
         Ok(Self {
             der: bytes.to_vec(),
             kind,
@@ -125,43 +124,34 @@ impl PublicKey {
         let Kind::Rsa { der, .. } = &self.kind else {
             return None;
         };
-        let mut numbers = Cursor::new(der::only(der, der::SEQUENCE).ok()?);
-        let modulus = der::take_unsigned(&mut numbers).ok()?;
-        let exponent = der::take_unsigned(&mut numbers).ok()?;
+        let (modulus, exponent) = numbers(der).ok()?;
         Some((modulus.to_vec(), exponent.to_vec()))
     }
 
     /// Makes the key whose RSAPublicKey (RFC 8017, A.1.1) is given.
     pub(super) fn from_rsa_public_key(rsa: &[u8]) -> Result<Self, PublicKeyError> {
-        let algorithm = [
-            der::encode(der::OBJECT_IDENTIFIER, RSA),
-            der::encode(der::NULL, &[]),
-        ]
-        .concat();
-        let bits = [&[0], rsa].concat();
-        let info = [
-            der::encode(der::SEQUENCE, &algorithm),
-            der::encode(der::BIT_STRING, &bits),
-        ]
-        .concat();
-        Self::from_der(&der::encode(der::SEQUENCE, &info))
+        Self::of(RSA, AnyRef::NULL, rsa)
     }
 
     /// Makes the key of the curve P-256 whose point is given.
     pub(super) fn from_p256_point(point: &[u8]) -> Result<Self, PublicKeyError> {
-        let [(p256, _), ..] = CURVES;
-        let algorithm = [
-            der::encode(der::OBJECT_IDENTIFIER, EC),
-            der::encode(der::OBJECT_IDENTIFIER, p256),
-        ]
-        .concat();
-        let bits = [&[0], point].concat();
-        let info = [
-            der::encode(der::SEQUENCE, &algorithm),
-            der::encode(der::BIT_STRING, &bits),
-        ]
-        .concat();
-        Self::from_der(&der::encode(der::SEQUENCE, &info))
+        Self::of(EC, AnyRef::from(&P256), point)
+    }
+
+    /// Makes the key of an algorithm with its parameters.
+    fn of(
+        oid: ObjectIdentifier,
+        parameters: AnyRef<'_>,
+        key: &[u8],
+    ) -> Result<Self, PublicKeyError> {
+        let info = SubjectPublicKeyInfoRef {
+            algorithm: AlgorithmIdentifierRef {
+                oid,
+                parameters: Some(parameters),
+            },
+            subject_public_key: BitStringRef::from_bytes(key).map_err(malformed)?,
+        };
+        Self::from_der(&info.to_der().map_err(malformed)?)
     }
 
     /// The key in PEM form, which ends in a line feed.
@@ -288,60 +278,67 @@ fn rsa_parameters(algorithm: Algorithm) -> &'static RsaParameters {
     }
 }
 
-/// `SEQUENCE { SEQUENCE { algorithm, parameters }, BIT STRING }`. `None` for an algorithm or a curve that is not known here.
-fn parse(bytes: &[u8]) -> Result<Option<Kind>, Malformed> {
-    let mut info = Cursor::new(der::only(bytes, der::SEQUENCE)?);
-    let mut algorithm = Cursor::new(der::take(&mut info, der::SEQUENCE)?);
-    let bits = der::take(&mut info, der::BIT_STRING)?;
-    info.finish()?;
-    // The first byte of a bit string counts the unused bits of the last.
-    let (Some(0), Some(key)) = (bits.first(), bits.get(1..)) else {
-        return Err(Malformed);
-    };
-    let identifier = der::take(&mut algorithm, der::OBJECT_IDENTIFIER)?;
-    if identifier == RSA {
-        if !der::only(algorithm.rest(), der::NULL)?.is_empty() {
-            return Err(Malformed);
+/// What a SubjectPublicKeyInfo is of.
+fn parse(bytes: &[u8]) -> Result<Kind, PublicKeyError> {
+    let info = SubjectPublicKeyInfoRef::from_der(bytes).map_err(malformed)?;
+    let key = info.subject_public_key.as_bytes();
+    let key = key.ok_or(PublicKeyError::Malformed)?;
+    let parameters = info.algorithm.parameters;
+    if info.algorithm.oid == RSA {
+        if parameters != Some(AnyRef::NULL) {
+            return Err(PublicKeyError::Malformed);
         }
-        let mut cursor = Cursor::new(der::only(key, der::SEQUENCE)?);
-        let modulus = der::take_unsigned(&mut cursor)?;
-        let exponent = der::take_unsigned(&mut cursor)?;
-        cursor.finish()?;
-        let (Some(first), false) = (modulus.first(), exponent.is_empty()) else {
-            return Err(Malformed);
-        };
-        let bits = modulus.len() * 8 - usize::try_from(first.leading_zeros()).unwrap_or(0);
-        let rsa = Kind::Rsa {
-            der: key.to_vec(),
-            bits,
-        };
-        // The library has the last word: an even modulus, an exponent of 1.
-        if (1024..=8192).contains(&bits) {
-            UnparsedPublicKey::new(rsa_parameters(Algorithm::Rsa256), key)
-                .parse()
-                .map_err(|_| Malformed)?;
-        }
-        Ok(Some(rsa))
-    } else if identifier == EC {
-        parse_point(algorithm.rest(), key)
+        parse_rsa(key)
+    } else if info.algorithm.oid == EC {
+        parse_point(parameters, key)
     } else {
-        Ok(None)
+        Err(PublicKeyError::UnknownAlgorithm)
     }
 }
 
-/// A point on a curve that has a name. `None` when it has none, or one that is not known here.
-fn parse_point(curve: &[u8], point: &[u8]) -> Result<Option<Kind>, Malformed> {
-    let name = der::only(curve, der::OBJECT_IDENTIFIER);
-    let known = CURVES.into_iter().find(|(curve, _)| name == Ok(*curve));
-    let Some((_, ecdsa)) = known else {
-        return Ok(None);
-    };
-    // The library has the last word, but it would take a whole SubjectPublicKeyInfo as well.
-    match point.first() {
-        Some(2..=4) => UnparsedPublicKey::new(ecdsa, point).parse(),
-        _ => return Err(Malformed),
+fn parse_rsa(key: &[u8]) -> Result<Kind, PublicKeyError> {
+    let (modulus, exponent) = numbers(key).map_err(malformed)?;
+    if modulus == [0] || exponent == [0] {
+        return Err(PublicKeyError::Malformed);
     }
-    .map_err(|_| Malformed)?;
+    let unused = modulus.first().map_or(0, |first| first.leading_zeros());
+    let bits = modulus.len() * 8 - usize::try_from(unused).unwrap_or(0);
+    if !(1024..=8192).contains(&bits) {
+        return Err(PublicKeyError::Size(bits));
+    }
+    // The library has the last word: an even modulus, an exponent of 1.
+    UnparsedPublicKey::new(rsa_parameters(Algorithm::Rsa256), key)
+        .parse()
+        .map_err(malformed)?;
+    let der = key.to_vec();
+    Ok(Kind::Rsa { der, bits })
+}
+
+/// The modulus and the exponent of an RSAPublicKey, big-endian without leading zeros.
+fn numbers(key: &[u8]) -> der::Result<(&[u8], &[u8])> {
+    let mut reader = SliceReader::new(key)?;
+    let numbers = reader.sequence(|reader| {
+        let (modulus, exponent) = (UintRef::decode(reader)?, UintRef::decode(reader)?);
+        Ok::<_, der::Error>((modulus.as_bytes(), exponent.as_bytes()))
+    })?;
+    reader.finish()?;
+    Ok(numbers)
+}
+
+/// A point on a curve that has a name.
+fn parse_point(curve: Option<AnyRef<'_>>, point: &[u8]) -> Result<Kind, PublicKeyError> {
+    let name = curve.and_then(|curve| curve.decode_as::<ObjectIdentifier>().ok());
+    let known = CURVES.into_iter().find(|(curve, _)| name == Some(*curve));
+    let (_, ecdsa) = known.ok_or(PublicKeyError::UnknownAlgorithm)?;
+    // The library has the last word, but it would take a whole SubjectPublicKeyInfo as well.
+    let (Some(2..=4), Ok(_)) = (point.first(), UnparsedPublicKey::new(ecdsa, point).parse()) else {
+        return Err(PublicKeyError::Malformed);
+    };
     let point = point.to_vec();
-    Ok(Some(Kind::Ec { point, ecdsa }))
+    Ok(Kind::Ec { point, ecdsa })
+}
+
+/// The bytes are not the structure that they should be.
+fn malformed<E>(_: E) -> PublicKeyError {
+    PublicKeyError::Malformed
 }

@@ -1,5 +1,7 @@
 //! The fields of packages and indexes: values that follow a schema, believed in nothing.
 
+use data_encoding::HEXLOWER;
+
 use super::{
     dependency::to_text,
     error::FieldError,
@@ -54,60 +56,49 @@ impl<'a> Fields<'a> {
         At: Fn(&'static str) -> Wrap,
         Wrap: Fn(FieldError) -> Problem,
     {
-        let value = |slot| row.value(slot);
-        let name = self.name(value(package::NAME)).map_err(at("name"))?;
-        let version = self.version(value(package::VERSION), known.is_none());
+        let in_index = known.is_none();
+        let text = |fields: &mut Self, slot, name| fields.text(row.value(slot)).map_err(at(name));
+        let number = |fields: &Self, slot, name| fields.number(row.value(slot)).map_err(at(name));
+        let list = |fields: &mut Self, slot, name| {
+            let list = fields.dependencies(row.value(slot));
+            list.map_err(at(name))
+        };
+        let name = self.name(row.value(package::NAME)).map_err(at("name"))?;
+        let version = self.version(row.value(package::VERSION), in_index);
         let version = version.map_err(at("version"))?;
         let hash = match known {
             Some(hash) => hash,
-            None => self.hash(value(package::HASHES)).map_err(at("hashes"))?,
+            None => {
+                let hash = self.hash(row.value(package::HASHES));
+                hash.map_err(at("hashes"))?
+            }
         };
+        let description = text(self, package::DESCRIPTION, "description")?;
+        let arch = self.arch(row.value(package::ARCH), in_index);
         Ok(IndexedPackage {
             facts: PackageFacts {
                 format: Format::V3,
                 name,
                 version,
-                description: self
-                    .text(value(package::DESCRIPTION))
-                    .map_err(at("description"))?,
-                arch: self
-                    .arch(value(package::ARCH), known.is_none())
-                    .map_err(at("arch"))?,
-                license: self.text(value(package::LICENSE)).map_err(at("license"))?,
-                origin: self.text(value(package::ORIGIN)).map_err(at("origin"))?,
-                maintainer: self
-                    .text(value(package::MAINTAINER))
-                    .map_err(at("maintainer"))?,
-                url: self.text(value(package::URL)).map_err(at("url"))?,
+                description,
+                arch: arch.map_err(at("arch"))?,
+                license: text(self, package::LICENSE, "license")?,
+                origin: text(self, package::ORIGIN, "origin")?,
+                maintainer: text(self, package::MAINTAINER, "maintainer")?,
+                url: text(self, package::URL, "url")?,
                 commit: self
-                    .commit(value(package::REPO_COMMIT))
+                    .commit(row.value(package::REPO_COMMIT))
                     .map_err(at("repo-commit"))?,
-                build_date: self
-                    .number(value(package::BUILD_TIME))
-                    .map_err(at("build-time"))?,
-                installed_size: self
-                    .number(value(package::INSTALLED_SIZE))
-                    .map_err(at("installed-size"))?,
-                provider_priority: self
-                    .number(value(package::PROVIDER_PRIORITY))
-                    .map_err(at("provider-priority"))?,
-                depends: self
-                    .dependencies(value(package::DEPENDS))
-                    .map_err(at("depends"))?,
-                provides: self
-                    .dependencies(value(package::PROVIDES))
-                    .map_err(at("provides"))?,
-                replaces: self
-                    .dependencies(value(package::REPLACES))
-                    .map_err(at("replaces"))?,
-                install_if: self
-                    .dependencies(value(package::INSTALL_IF))
-                    .map_err(at("install-if"))?,
-                recommends: self
-                    .dependencies(value(package::RECOMMENDS))
-                    .map_err(at("recommends"))?,
-                layer: self.number(value(package::LAYER)).map_err(at("layer"))?,
-                tags: self.lines(value(package::TAGS)).map_err(at("tags"))?,
+                build_date: number(self, package::BUILD_TIME, "build-time")?,
+                installed_size: number(self, package::INSTALLED_SIZE, "installed-size")?,
+                provider_priority: number(self, package::PROVIDER_PRIORITY, "provider-priority")?,
+                depends: list(self, package::DEPENDS, "depends")?,
+                provides: list(self, package::PROVIDES, "provides")?,
+                replaces: list(self, package::REPLACES, "replaces")?,
+                install_if: list(self, package::INSTALL_IF, "install-if")?,
+                recommends: list(self, package::RECOMMENDS, "recommends")?,
+                layer: number(self, package::LAYER, "layer")?,
+                tags: self.lines(row.value(package::TAGS)).map_err(at("tags"))?,
                 // Not in an index.
                 packager: String::new(),
                 replaces_priority: 0,
@@ -115,9 +106,7 @@ impl<'a> Fields<'a> {
                 scripts: Vec::new(),
             },
             hash,
-            size: self
-                .number(value(package::FILE_SIZE))
-                .map_err(at("file-size"))?,
+            size: number(self, package::FILE_SIZE, "file-size")?,
         })
     }
 
@@ -219,7 +208,7 @@ impl<'a> Fields<'a> {
             return Err(FieldError::TooLong { length, limit });
         }
         self.spend(length)?;
-        Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(HEXLOWER.encode(bytes))
     }
 
     /// An array of lines, none of them empty.

@@ -1,6 +1,6 @@
 //! The head of a frame of Zstandard, as far as it says how much memory the frame needs (RFC 8878, 3.1.1.1 and 3.1.2).
 
-use super::container::ContainerError;
+use super::compression::ContainerError;
 
 /// What a frame with data begins with.
 const MAGIC: u32 = 0xfd2f_b528;

@@ -23,6 +23,7 @@
 //! kind 3 is a header with a 64-bit length, not an illegal block) the code is right.
 
 pub mod block;
+mod compression;
 pub mod container;
 pub mod dependency;
 mod error;

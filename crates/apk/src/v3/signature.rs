@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{self, Context, SHA512};
+use data_encoding::HEXLOWER;
 use thiserror::Error;
 
 use super::{
@@ -36,9 +37,7 @@ impl KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        formatter.write_str(&HEXLOWER.encode(&self.0))
     }
 }
 

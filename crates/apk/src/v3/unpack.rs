@@ -4,7 +4,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer};
 
 use super::{
-    container::{CHOSEN, Compression, ContainerError, DEFLATED, PLAIN},
+    compression::{CHOSEN, Compression, ContainerError, DEFLATED, PLAIN},
     frame,
 };
 use crate::memory::{Memory, WindowShare};

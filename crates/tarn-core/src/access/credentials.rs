@@ -126,9 +126,7 @@ impl Credentials {
         }
         Ok(self)
     }
-}
 
-impl Credentials {
     /// The user name that was given, for the log of refusals. Never what may be a secret: what stands where a token
     /// may stand is not shown, nor what begins like one.
     pub fn claimed(&self) -> Option<&str> {

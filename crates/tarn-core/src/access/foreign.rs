@@ -10,6 +10,7 @@ use argon2::{
     password_hash::{Error as HashError, phc::PasswordHash},
 };
 use aws_lc_rs::pbkdf2;
+use data_encoding::HEXLOWER_PERMISSIVE;
 use scrypt::Scrypt;
 
 use tarn_store::metadata::ForeignHash;
@@ -64,8 +65,9 @@ pub(super) fn is_to_be_replaced(stored: &str, (memory, passes): (u32, u32)) -> b
     !is_own || number("m") < memory || number("t") < passes
 }
 
-/// Whether a hash of a password can be verified here, at a cost that a server bears. For what is about to be stored.
-pub(crate) fn is_verifiable(stored: &str) -> bool {
+/// Whether a hash of a password can be verified here: Argon2, scrypt and PBKDF2-HMAC-SHA256 as PHC strings, bcrypt as `$2a$…`,
+/// within what a server can afford at each sign-in. For what is about to be stored.
+pub fn is_verifiable(stored: &str) -> bool {
     let Some(algorithm) = Algorithm::of(stored) else {
         return false;
     };
@@ -154,20 +156,14 @@ pub(super) fn is_token_of(kept: &ForeignHash, token: &str) -> bool {
     pbkdf2::verify(algorithm, TOKEN_ROUNDS, salt, token.as_bytes(), &expected).is_ok()
 }
 
-/// Whether a hash of a token has the form that forges keep.
-pub(crate) fn is_token_hash(hash: &str) -> bool {
-    hex(hash).is_some()
+/// Whether what a forge keeps of a token is a hash that tokens are compared with here.
+pub fn is_token_hash(kept: &ForeignHash) -> bool {
+    hex(&kept.hash).is_some()
 }
 
 fn hex(text: &str) -> Option<[u8; TOKEN_HASH]> {
-    let mut bytes = [0; TOKEN_HASH];
-    if text.len() != 2 * TOKEN_HASH {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(bytes)
+    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?;
+    bytes.try_into().ok()
 }
 
 #[cfg(test)]

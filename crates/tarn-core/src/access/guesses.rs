@@ -75,6 +75,16 @@ struct State {
     writing: bool,
 }
 
+impl State {
+    /// What was counted for an account as seen from a source, or without one for the source itself.
+    fn counted(&mut self, account: Option<Account>, source: IpAddr) -> Option<&mut Failures> {
+        match account {
+            Some(account) => self.accounts.entry(&(account, source)),
+            None => self.sources.entry(&source),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Failures {
     count: u32,
@@ -87,21 +97,10 @@ struct Failures {
 #[derive(Debug)]
 pub(super) struct Attempt {
     account: (Account, IpAddr),
-    delay: Duration,
-    /// It is counted in the database, not here.
-    in_the_database: bool,
-}
-
-impl Attempt {
     /// How long it is until the password may be looked at.
-    pub(super) fn delay(&self) -> Duration {
-        self.delay
-    }
-
-    /// Whether it is counted in the database.
-    pub(super) fn is_in_the_database(&self) -> bool {
-        self.in_the_database
-    }
+    pub(super) delay: Duration,
+    /// It is counted in the database, not here.
+    pub(super) in_the_database: bool,
 }
 
 impl Guesses {
@@ -289,11 +288,7 @@ impl Guesses {
         let changed = mem::take(&mut state.changed);
         let mut counts = Vec::with_capacity(changed.len());
         for (account, source) in changed {
-            let failures = match account {
-                Some(account) => state.accounts.entry(&(account, source)),
-                None => state.sources.entry(&source),
-            };
-            let failures = failures.map(|failures| {
+            let failures = state.counted(account, source).map(|failures| {
                 failures.written = true;
                 *failures
             });
@@ -316,12 +311,8 @@ impl Guesses {
                 continue;
             };
             let account = Account::try_from(count.account.as_slice()).ok();
-            let is_remembered = match account {
-                Some(account) => state.accounts.entry(&(account, source)).is_some(),
-                None => state.sources.entry(&source).is_some(),
-            };
             // What came to nothing has a row to lose.
-            if is_remembered || count.count == 0 {
+            if state.counted(account, source).is_some() || count.count == 0 {
                 state.changed.insert((account, source));
             }
         }
@@ -362,17 +353,12 @@ impl Guesses {
 
     /// Before when nothing counts any more.
     pub(super) fn horizon(&self, now: Timestamp) -> Timestamp {
-        let micros = i64::try_from(self.forget_after.as_micros()).unwrap_or(i64::MAX);
-        Timestamp::from_micros(now.micros().saturating_sub(micros))
+        now.before(self.forget_after)
     }
 
     fn hash(&self, account: &str) -> Account {
-        let tag = hmac::sign(&self.key, account.to_ascii_lowercase().as_bytes());
-        let mut hash = [0; 32];
-        for (byte, value) in hash.iter_mut().zip(tag.as_ref()) {
-            *byte = *value;
-        }
-        hash
+        let name = account.to_ascii_lowercase();
+        bytes_of(hmac::sign(&self.key, name.as_bytes()))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -383,6 +369,15 @@ impl Guesses {
     fn current(&self, failures: Option<Failures>, now: Timestamp) -> Option<Failures> {
         failures.filter(|failures| now.since(failures.last) < self.forget_after)
     }
+}
+
+/// The bytes of an HMAC-SHA256.
+pub(super) fn bytes_of(tag: hmac::Tag) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (byte, value) in bytes.iter_mut().zip(tag.as_ref()) {
+        *byte = *value;
+    }
+    bytes
 }
 
 /// What one person can ask from: an IPv4 address, or an IPv6 network of 64 bits, since every host has 2^64 addresses of it.

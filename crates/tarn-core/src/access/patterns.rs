@@ -46,6 +46,13 @@ pub enum PatternError {
     TooMany,
 }
 
+impl PatternError {
+    fn part(pattern: &str) -> Self {
+        let pattern = shown(pattern);
+        Self::Part { pattern }
+    }
+}
+
 /// Whether a pattern, in which `*` stands for any run of characters, matches the whole of `text`: what stands before the first `*`
 /// begins it, what stands behind the last one ends it, and what stands between two is looked for from the left. To take the first place
 /// where such a piece is found is never wrong, since it leaves the most to the pieces behind it.
@@ -143,9 +150,7 @@ impl FromStr for PlacePattern {
         };
         match (Part::parse(branch), Part::parse(repository)) {
             (Some(branch), Some(repository)) => Ok(Self { branch, repository }),
-            _ => Err(PatternError::Part {
-                pattern: shown(text),
-            }),
+            _ => Err(PatternError::part(text)),
         }
     }
 }
@@ -174,18 +179,12 @@ impl FromStr for OwnerPattern {
             example: "`acme/*/*` or `acme/edge/testing`",
         };
         let (owner, place) = text.split_once('/').ok_or_else(form)?;
-        let place = match place.parse() {
-            Ok(place) => place,
-            Err(PatternError::Form { .. }) => return Err(form()),
-            Err(_) => {
-                return Err(PatternError::Part {
-                    pattern: shown(text),
-                });
-            }
-        };
-        let owner = Part::parse(&owner.to_ascii_lowercase()).ok_or_else(|| PatternError::Part {
-            pattern: shown(text),
+        let place = place.parse().map_err(|error| match error {
+            PatternError::Form { .. } => form(),
+            _ => PatternError::part(text),
         })?;
+        let owner = Part::parse(&owner.to_ascii_lowercase());
+        let owner = owner.ok_or_else(|| PatternError::part(text))?;
         Ok(Self { owner, place })
     }
 }

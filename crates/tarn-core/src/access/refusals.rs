@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    mem,
     net::IpAddr,
     sync::{
         Arc,
@@ -216,44 +217,28 @@ impl Writer {
         if now <= self.minute.number {
             return;
         }
-        let over = std::mem::replace(
-            &mut self.minute,
+        let mut over = mem::take(&mut self.minute);
+        for ((address, action), source) in &mut over.sources {
+            let more = mem::take(&mut source.left_out);
+            if more > 0 {
+                let why = format!("and {more} more from there within a minute");
+                self.say(action, Some(*address), why);
+            }
+        }
+        let more = mem::take(&mut over.left_out);
+        if more > 0 {
+            let why = format!("and {more} more from other addresses within a minute");
+            self.say("sign-in", None, why);
+        }
+        // Reported early, the same minute may go on, with its limits.
+        self.minute = if now == i64::MAX {
+            over
+        } else {
             Minute {
                 number: now,
                 ..Minute::default()
-            },
-        );
-        if now == i64::MAX {
-            // Reported early: the same minute may go on, with its limits.
-            self.minute.number = over.number;
-            self.minute.written = over.written;
-            self.minute.sources = over
-                .sources
-                .iter()
-                .map(|(source, Source { written, .. })| {
-                    (
-                        *source,
-                        Source {
-                            written: *written,
-                            left_out: 0,
-                        },
-                    )
-                })
-                .collect();
-        }
-        for ((address, action), source) in over.sources {
-            if source.left_out > 0 {
-                let why = format!("and {} more from there within a minute", source.left_out);
-                self.say(action, Some(address), why);
             }
-        }
-        if over.left_out > 0 {
-            let why = format!(
-                "and {} more from other addresses within a minute",
-                over.left_out
-            );
-            self.say("sign-in", None, why);
-        }
+        };
     }
 
     fn say(&mut self, action: &'static str, address: Option<IpAddr>, why: String) {
@@ -283,7 +268,7 @@ impl Writer {
         if self.batch.is_empty() {
             return;
         }
-        let batch = std::mem::take(&mut self.batch);
+        let batch = mem::take(&mut self.batch);
         if let Err(error) = self.metadata.note_refused(&batch).await {
             tracing::warn!(%error, entries = batch.len(), "refusals were not written into the audit log");
         }

@@ -8,7 +8,7 @@
 //! Codes have six digits, so wrong ones are counted for the account, from wherever they come, in the database; after some that are
 //! free each doubles the wait. A caller who gets here has shown the right password, so no stranger makes the owner wait.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,18 +18,13 @@ use super::{
     guesses::Patience,
     totp::TotpSecret,
 };
+use crate::common::Common;
 use tarn_base::{
-    clock::{Clock, Timestamp},
-    hint::Hint,
-    names::OwnerName,
-    sealer::{SealError, Sealer},
-};
-use tarn_base::{
-    random::{Random, RandomError},
+    clock::Timestamp, hint::Hint, names::OwnerName, random::RandomError, sealer::SealError,
     secret::Secret,
 };
 use tarn_store::metadata::{
-    Act, Actor, CodeClaim, CodeOutcome, Metadata, MetadataError, OwnerId, SecondFactor, User,
+    Actor, CodeClaim, CodeOutcome, MetadataError, OwnerId, SecondFactor, User,
 };
 
 /// How many recovery codes there are at once.
@@ -110,27 +105,15 @@ pub enum Proof<'a> {
 /// Second factors, for those who have them and those who administer them. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SecondFactors {
-    metadata: Metadata,
-    sealer: Arc<Sealer>,
-    clock: Clock,
-    random: Random,
+    common: Common,
     patience: Patience,
 }
 
 impl SecondFactors {
-    /// Second factors in `metadata`, their secrets sealed by `sealer`.
-    pub fn new(
-        metadata: Metadata,
-        sealer: Arc<Sealer>,
-        clock: Clock,
-        random: Random,
-        limits: &AccessLimits,
-    ) -> Self {
+    /// Second factors within these limits.
+    pub const fn new(common: Common, limits: &AccessLimits) -> Self {
         Self {
-            metadata,
-            sealer,
-            clock,
-            random,
+            common,
             patience: Patience {
                 free: limits.free_wrong_codes,
                 longest: limits.longest_wait,
@@ -145,7 +128,7 @@ impl SecondFactors {
     /// When there is no such user.
     pub async fn state(&self, name: &OwnerName) -> Result<FactorState, FactorError> {
         let user = self.user(name).await?;
-        Ok(match self.metadata.second_factor(user.id).await? {
+        Ok(match self.common.metadata.second_factor(user.id).await? {
             None => FactorState::Off,
             Some(SecondFactor {
                 confirmed_at: None, ..
@@ -155,7 +138,7 @@ impl SecondFactors {
                 ..
             }) => FactorState::On {
                 since,
-                recovery_codes_left: self.metadata.recovery_codes_left(user.id).await?,
+                recovery_codes_left: self.common.metadata.recovery_codes_left(user.id).await?,
             },
         })
     }
@@ -173,15 +156,17 @@ impl SecondFactors {
         by: &Actor,
     ) -> Result<Secret, FactorError> {
         let user = self.user(name).await?;
-        let secret = TotpSecret::generate(&self.random)?;
+        let secret = TotpSecret::generate(&self.common.random)?;
         let sealed = self
+            .common
             .sealer
             .seal(user.id.number(), SEALED_AS, secret.to_base32().expose())
             .map_err(|error| FactorError::Sealed(user.id, error))?;
-        let at = self.clock.now();
+        let at = self.common.clock.now();
         if !self
+            .common
             .metadata
-            .begin_second_factor(user.id, &sealed, &Act { by, at })
+            .begin_second_factor(user.id, &sealed, &by.at(at))
             .await?
         {
             return Err(FactorError::AlreadyOn(name.clone()));
@@ -202,14 +187,14 @@ impl SecondFactors {
         by: &Actor,
     ) -> Result<Vec<Secret>, FactorError> {
         let user = self.user(name).await?;
-        let begun = match self.metadata.second_factor(user.id).await? {
+        let begun = match self.common.metadata.second_factor(user.id).await? {
             None => return Err(FactorError::NotBegun(name.clone())),
             Some(factor) if factor.confirmed_at.is_some() => {
                 return Err(FactorError::AlreadyOn(name.clone()));
             }
             Some(factor) => factor,
         };
-        let at = self.clock.now();
+        let at = self.common.clock.now();
         self.may_try(&begun, at)?;
         let claim = match code {
             Code::Generated(digits) => self.claim(user.id, &begun, digits, at)?,
@@ -217,15 +202,11 @@ impl SecondFactors {
         };
         let (codes, hashes) = self.make_recovery_codes(user.id)?;
         let outcome = self
+            .common
             .metadata
-            .confirm_second_factor(
-                user.id,
-                &begun,
-                claim,
-                &hashes,
-                &Act { by, at },
-                |current| self.wait(current, at) > Duration::ZERO,
-            )
+            .confirm_second_factor(user.id, &begun, claim, &hashes, &by.at(at), |current| {
+                self.wait(current, at) > Duration::ZERO
+            })
             .await?;
         self.judged(user.id, outcome, at).await?;
         Ok(codes)
@@ -244,19 +225,12 @@ impl SecondFactors {
     ) -> Result<(), FactorError> {
         let user = self.user(name).await?;
         let proven = self.prove(&user, proof, by).await?;
-        let act = Act {
-            by,
-            at: self.clock.now(),
-        };
-        if self
+        let act = self.common.act(by);
+        let removed = self
+            .common
             .metadata
-            .remove_second_factor(user.id, proven, &act)
-            .await?
-        {
-            Ok(())
-        } else {
-            Err(FactorError::Off(name.clone()))
-        }
+            .remove_second_factor(user.id, proven, &act);
+        done(removed.await?, name)
     }
 
     /// Makes new recovery codes, which are not shown again. The old ones, used or not, are taken no more.
@@ -271,23 +245,15 @@ impl SecondFactors {
         by: &Actor,
     ) -> Result<Vec<Secret>, FactorError> {
         let user = self.user(name).await?;
-        if !self.prove(&user, proof, by).await? {
-            return Err(FactorError::Off(name.clone()));
-        }
+        done(self.prove(&user, proof, by).await?, name)?;
         let (codes, hashes) = self.make_recovery_codes(user.id)?;
-        let act = Act {
-            by,
-            at: self.clock.now(),
-        };
-        if self
+        let act = self.common.act(by);
+        let renewed = self
+            .common
             .metadata
-            .renew_recovery_codes(user.id, &hashes, &act)
-            .await?
-        {
-            Ok(codes)
-        } else {
-            Err(FactorError::Off(name.clone()))
-        }
+            .renew_recovery_codes(user.id, &hashes, &act);
+        done(renewed.await?, name)?;
+        Ok(codes)
     }
 
     /// Whether a user who has shown the right password needs a code beside it.
@@ -295,7 +261,7 @@ impl SecondFactors {
         &self,
         user: OwnerId,
     ) -> Result<Option<SecondFactor>, MetadataError> {
-        let factor = self.metadata.second_factor(user).await?;
+        let factor = self.common.metadata.second_factor(user).await?;
         Ok(factor.filter(|factor| factor.confirmed_at.is_some()))
     }
 
@@ -307,7 +273,7 @@ impl SecondFactors {
         code: &Code,
         by: &Actor,
     ) -> Result<(), FactorError> {
-        let at = self.clock.now();
+        let at = self.common.clock.now();
         self.may_try(factor, at)?;
         let hash;
         let claim = match code {
@@ -318,8 +284,9 @@ impl SecondFactors {
             }
         };
         let outcome = self
+            .common
             .metadata
-            .use_code(user, factor, claim, &Act { by, at }, |current| {
+            .use_code(user, factor, claim, &by.at(at), |current| {
                 self.wait(current, at) > Duration::ZERO
             })
             .await?;
@@ -362,6 +329,7 @@ impl SecondFactors {
     ) -> Result<CodeClaim<'static>, FactorError> {
         let sealed = |error| FactorError::Sealed(user, error);
         let secret = self
+            .common
             .sealer
             .open(user.number(), SEALED_AS, &factor.sealed)
             .map_err(sealed)?;
@@ -382,7 +350,7 @@ impl SecondFactors {
             CodeOutcome::Taken => Ok(()),
             CodeOutcome::Refused | CodeOutcome::Gone => Err(FactorError::WrongCode),
             CodeOutcome::TooEarly => {
-                let factor = self.metadata.second_factor(user).await?;
+                let factor = self.common.metadata.second_factor(user).await?;
                 let wait = factor.map_or(Duration::ZERO, |factor| self.wait(&factor, now));
                 Err(FactorError::TooManyCodes {
                     retry_after: wait.max(Duration::from_secs(1)),
@@ -398,7 +366,7 @@ impl SecondFactors {
         let mut codes = Vec::with_capacity(RECOVERY_CODES);
         let mut hashes = Vec::with_capacity(RECOVERY_CODES);
         for _ in 0..RECOVERY_CODES {
-            let letters = Secret::new(self.random.text(RECOVERY_LETTERS, RECOVERY_LENGTH)?);
+            let letters = Secret::new(self.common.random.text(RECOVERY_LETTERS, RECOVERY_LENGTH)?);
             hashes.push(recovery_hash(user, letters.expose()));
             codes.push(Code::Recovery(letters).to_secret());
         }
@@ -406,11 +374,18 @@ impl SecondFactors {
     }
 
     async fn user(&self, name: &OwnerName) -> Result<User, FactorError> {
-        self.metadata
+        self.common
+            .metadata
             .user(name)
             .await?
             .ok_or_else(|| FactorError::NoUser(name.clone()))
     }
+}
+
+/// Where something was not done, there was no second factor to do it with.
+fn done(done: bool, name: &OwnerName) -> Result<(), FactorError> {
+    done.then_some(())
+        .ok_or_else(|| FactorError::Off(name.clone()))
 }
 
 /// What is kept of a recovery code. Its 79 random bits cannot be tried out, so a plain hash is enough.

@@ -14,22 +14,16 @@ use std::{
 };
 
 use aws_lc_rs::hmac;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest as _, Sha256};
 
 use super::{
     recent::Recent,
     tokens::{ALPHABET, RANDOM_CHARACTERS},
 };
-use tarn_base::{
-    clock::{Clock, Timestamp},
-    printable::is_printable,
-    random::{Random, RandomError},
-    sealer::Sealer,
-    secret::Secret,
-};
-use tarn_store::metadata::{
-    Actor, Metadata, MetadataError, NewSession, OwnerId, Session, SessionId, User,
-};
+use crate::common::Common;
+use tarn_base::{clock::Timestamp, printable::is_printable, random::RandomError, secret::Secret};
+use tarn_store::metadata::{Actor, MetadataError, NewSession, OwnerId, Session, SessionId, User};
 
 /// How long sessions last.
 #[derive(Debug, Clone, Copy)]
@@ -88,9 +82,7 @@ pub enum SignIn {
 /// The sessions of users. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sessions {
-    metadata: Metadata,
-    clock: Clock,
-    random: Random,
+    common: Common,
     limits: SessionLimits,
     /// Signs what a browser holds between the password and the code. The same in every process with one sealing key.
     key: hmac::Key,
@@ -98,19 +90,10 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Sessions in `metadata`.
-    pub(super) fn new(
-        metadata: Metadata,
-        clock: Clock,
-        random: Random,
-        limits: SessionLimits,
-        sealer: &Sealer,
-    ) -> Self {
+    pub(super) fn new(common: Common, limits: SessionLimits) -> Self {
         Self {
-            metadata,
-            clock,
-            random,
-            key: sealer.hash_key("begun sign-in"),
+            key: common.sealer.hash_key("begun sign-in"),
+            common,
             uses: Arc::new(Mutex::new(Recent::new(limits.remembered))),
             limits,
         }
@@ -118,7 +101,10 @@ impl Sessions {
 
     /// The sessions of a user that count now, the one that was used last first.
     pub async fn list(&self, user: OwnerId) -> Result<Vec<Session>, MetadataError> {
-        self.metadata.sessions(user, self.clock.now()).await
+        self.common
+            .metadata
+            .sessions(user, self.common.clock.now())
+            .await
     }
 
     /// Ends a session of a user: its next request is anonymous, whichever process it asks. Whether there was one.
@@ -128,8 +114,8 @@ impl Sessions {
         session: SessionId,
         by: &Actor,
     ) -> Result<bool, MetadataError> {
-        let act = by.at(self.clock.now());
-        self.metadata.end_session(user, session, &act).await
+        let act = self.common.act(by);
+        self.common.metadata.end_session(user, session, &act).await
     }
 
     /// Ends all sessions of a user but the one of `keep`. Gives how many ended.
@@ -139,13 +125,13 @@ impl Sessions {
         keep: Option<SessionId>,
         by: &Actor,
     ) -> Result<u64, MetadataError> {
-        let act = by.at(self.clock.now());
-        self.metadata.end_sessions(user, keep, &act).await
+        let act = self.common.act(by);
+        self.common.metadata.end_sessions(user, keep, &act).await
     }
 
     /// Whether the password was given lately enough for what must not be done in a browser that was left unattended.
     pub fn is_fresh(&self, session: &Session) -> bool {
-        self.clock.now().since(session.proved_at) < self.limits.fresh
+        self.common.clock.now().since(session.proved_at) < self.limits.fresh
     }
 
     /// For how long a browser that is not used keeps its cookie: as long as the session may last unused.
@@ -153,15 +139,21 @@ impl Sessions {
         self.limits.idle
     }
 
-    /// Begins a session of a user who has shown who they are.
+    /// A secret for a session that is to begin.
+    pub(super) fn new_secret(&self) -> Result<Secret, RandomError> {
+        let text = self.common.random.text(ALPHABET, RANDOM_CHARACTERS)?;
+        Ok(Secret::new(text))
+    }
+
+    /// Begins a session, with that secret, of a user who has shown who they are.
     pub(super) async fn begin(
         &self,
+        secret: &Secret,
         user: &User,
         browser: &Browser<'_>,
         by: &Actor,
-    ) -> Result<Secret, BeginError> {
-        let secret = Secret::new(self.random.text(ALPHABET, RANDOM_CHARACTERS)?);
-        let now = self.clock.now();
+    ) -> Result<(), MetadataError> {
+        let now = self.common.clock.now();
         let agent: String = browser
             .agent
             .chars()
@@ -177,8 +169,8 @@ impl Sessions {
             agent: &agent,
             at_most: self.limits.of_user,
         };
-        self.metadata.add_session(new, &by.at(now)).await?;
-        Ok(secret)
+        let act = by.at(now);
+        self.common.metadata.add_session(new, &act).await.map(drop)
     }
 
     /// The session of a cookie, with its user, if it counts now. That it is used is noted, now and then, behind the request.
@@ -189,8 +181,8 @@ impl Sessions {
         if secret.len() != RANDOM_CHARACTERS || !secret.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Ok(None);
         }
-        let found = self.metadata.session(&hash(secret)).await?;
-        let now = self.clock.now();
+        let found = self.common.metadata.session(&hash(secret)).await?;
+        let now = self.common.clock.now();
         let counts = |(session, user): &(Session, User)| session.expires_at > now && !user.disabled;
         let found = found.filter(counts);
         if let Some((session, _)) = &found {
@@ -205,8 +197,8 @@ impl Sessions {
         session: SessionId,
         by: &Actor,
     ) -> Result<bool, MetadataError> {
-        let act = by.at(self.clock.now());
-        self.metadata.prove_session(session, &act).await
+        let act = self.common.act(by);
+        self.common.metadata.prove_session(session, &act).await
     }
 
     fn note_use(&self, session: &Session, now: Timestamp) {
@@ -223,7 +215,7 @@ impl Sessions {
         }
         let end = session.created_at.after(self.limits.longest);
         let expires_at = now.after(self.limits.idle).min(end);
-        let (metadata, id) = (self.metadata.clone(), session.id);
+        let (metadata, id) = (self.common.metadata.clone(), session.id);
         tokio::spawn(async move {
             if let Err(error) = metadata.touch_session(id, now, expires_at).await {
                 tracing::warn!(%error, "the last use of a session was not written down");
@@ -234,51 +226,30 @@ impl Sessions {
     /// What a browser holds whose user has shown the password and not the code: who, with which credentials, until when, and a
     /// signature over that.
     pub(super) fn note_of(&self, user: &User) -> Secret {
-        let until = self.clock.now().after(self.limits.code_within).seconds();
+        let until = self
+            .common
+            .clock
+            .now()
+            .after(self.limits.code_within)
+            .seconds();
         let text = format!("{}.{}.{until}", user.id, user.credential_version);
-        let signature = hex(hmac::sign(&self.key, text.as_bytes()).as_ref());
+        let signature = HEXLOWER.encode(hmac::sign(&self.key, text.as_bytes()).as_ref());
         Secret::new(format!("{text}.{signature}"))
     }
 
     /// Whose note this is, and the version of the credentials that were shown. `None` when it is too old or not of this server.
     pub(super) fn read_note(&self, note: &str) -> Option<(OwnerId, i64)> {
         let (text, signature) = note.rsplit_once('.')?;
-        hmac::verify(&self.key, text.as_bytes(), &unhex(signature)?).ok()?;
+        let signature = HEXLOWER_PERMISSIVE.decode(signature.as_bytes()).ok()?;
+        hmac::verify(&self.key, text.as_bytes(), &signature).ok()?;
         let mut numbers = text.split('.').map(|number| number.parse::<i64>().ok());
         let (user, version, until) = (numbers.next()??, numbers.next()??, numbers.next()??);
-        let counts = numbers.next().is_none() && self.clock.now().seconds() < until;
+        let counts = numbers.next().is_none() && self.common.clock.now().seconds() < until;
         counts.then_some((OwnerId::from_row(user), version))
     }
-}
-
-/// Why no session began.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BeginError {
-    /// No random bytes.
-    #[error(transparent)]
-    Random(#[from] RandomError),
-    /// The database did not do it.
-    #[error(transparent)]
-    Metadata(#[from] MetadataError),
 }
 
 /// What is kept of a secret. Its 256 random bits cannot be tried out, so a plain hash is enough.
 fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2);
-    digits
-        .map(|pair| match pair {
-            [high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()
-            }
-            _ => None,
-        })
-        .collect()
 }

@@ -2,6 +2,8 @@
 //! application knows; several ignore what else an address could ask for.
 
 use aws_lc_rs::hmac;
+use data_encoding::BASE32_NOPAD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -22,8 +24,12 @@ const SECRET: usize = 20;
 /// The letters of the shortest and of the longest secret that is read: forges make 40 bytes, which are 64.
 const LETTERS: std::ops::RangeInclusive<usize> = 16..=128;
 
-/// RFC 4648, section 6.
-const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/// RFC 3986, section 2.3: everything but the unreserved characters is encoded.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The secret that a generator and the server share.
 pub(crate) struct TotpSecret(Zeroizing<Vec<u8>>);
@@ -41,37 +47,20 @@ impl TotpSecret {
             return None;
         }
         let mut bytes = Zeroizing::new(vec![0; text.len() / 8 * 5]);
-        for (five, letters) in bytes.chunks_mut(5).zip(text.as_bytes().chunks(8)) {
-            let mut bits = 0_u64;
-            for letter in letters {
-                let value = BASE32.iter().position(|each| each == letter)?;
-                bits = bits << 5 | u64::try_from(value).ok()?;
-            }
-            let [_, _, _, quintet @ ..] = bits.to_be_bytes();
-            five.copy_from_slice(&quintet);
-        }
+        BASE32_NOPAD.decode_mut(text.as_bytes(), &mut bytes).ok()?;
         Some(Self(bytes))
     }
 
     /// As generators take it when it is typed: 8 letters and digits for 5 bytes.
     pub(super) fn to_base32(&self) -> Secret {
-        let mut text = String::with_capacity(self.0.len() * 8 / 5);
-        for five in self.0.chunks(5) {
-            let bits = five
-                .iter()
-                .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-            for place in (0..8).rev() {
-                let value = usize::try_from(bits >> (place * 5) & 31).unwrap_or(0);
-                text.push(BASE32.get(value).map_or('A', |letter| char::from(*letter)));
-            }
-        }
-        Secret::new(text)
+        Secret::new(BASE32_NOPAD.encode(&self.0))
     }
 
     /// The address that generators read from a QR code ("Key Uri Format" of Google Authenticator's documentation). The
     /// account and the issuer are shown beside the codes.
     pub(super) fn uri(&self, issuer: &str, account: &str) -> Secret {
-        let (issuer, account) = (percent_encoded(issuer), percent_encoded(account));
+        let encoded = |text| utf8_percent_encode(text, RESERVED);
+        let (issuer, account) = (encoded(issuer), encoded(account));
         let secret = self.to_base32();
         Secret::new(format!(
             "otpauth://totp/{issuer}:{account}?secret={}&issuer={issuer}&algorithm=SHA1&digits={DIGITS}&period={PERIOD}",
@@ -111,19 +100,6 @@ impl TotpSecret {
         }
         digits
     }
-}
-
-/// RFC 3986, section 2.3: everything but the unreserved characters is encoded.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

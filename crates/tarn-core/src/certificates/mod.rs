@@ -23,18 +23,15 @@ use std::{
 use tokio::time::{sleep, timeout};
 
 use self::due::{due_at, pause_after};
-use crate::leased::{Leased, under_lease};
+use crate::{
+    common::Common,
+    leased::{Leased, under_lease},
+};
 use tarn_base::{
-    clock::{Clock, Timestamp},
-    counter::Counter,
-    hint::Hint as _,
-    sealer::{SealError, Sealer},
-    secret::Secret,
+    clock::Timestamp, counter::Counter, hint::Hint as _, sealer::SealError, secret::Secret,
 };
 use tarn_net::{AcmeError, Authority};
-use tarn_store::metadata::{
-    CertificateOf, FailedOrders, Metadata, MetadataError, StoredCertificate,
-};
+use tarn_store::metadata::{CertificateOf, FailedOrders, MetadataError, StoredCertificate};
 
 /// How often the rows are looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -116,9 +113,7 @@ pub struct Certificates(Arc<Parts>);
 
 #[derive(Debug)]
 struct Parts {
-    metadata: Metadata,
-    sealer: Arc<Sealer>,
-    clock: Clock,
+    common: Common,
     settings: AcmeSettings,
     /// The names as the rows have them.
     key: String,
@@ -127,19 +122,12 @@ struct Parts {
 }
 
 impl Certificates {
-    pub(crate) fn new(
-        metadata: Metadata,
-        sealer: Arc<Sealer>,
-        clock: Clock,
-        settings: AcmeSettings,
-    ) -> Self {
+    pub(crate) fn new(common: Common, settings: AcmeSettings) -> Self {
         let mut names = settings.names.clone();
         names.sort_unstable();
         Self(Arc::new(Parts {
-            metadata,
-            sealer,
-            started_at: clock.now(),
-            clock,
+            started_at: common.clock.now(),
+            common,
             settings,
             key: names.join(","),
             counts: CertificateCounts::default(),
@@ -158,10 +146,10 @@ impl Certificates {
 
     /// The digest that the authority wants to find under a name now.
     pub async fn challenge(&self, name: &str) -> Result<Option<[u8; 32]>, MetadataError> {
-        self.0
-            .metadata
-            .acme_challenge(name, self.0.clock.now())
-            .await
+        let Common {
+            metadata, clock, ..
+        } = &self.0.common;
+        metadata.acme_challenge(name, clock.now()).await
     }
 
     /// What keeps the certificate. `present` takes each one into use, and says why where it can't.
@@ -175,17 +163,27 @@ impl Certificates {
             shown: None,
         }
     }
+}
 
+impl Parts {
     fn of(&self) -> CertificateOf<'_> {
         CertificateOf {
-            directory: self.0.settings.authority.directory(),
-            names: &self.0.key,
+            directory: self.settings.authority.directory(),
+            names: &self.key,
         }
     }
 
+    /// What the private key is called where it is sealed.
+    fn sealed_as(&self) -> String {
+        format!("certificate/{}", self.key)
+    }
+
     fn opened(&self, stored: &StoredCertificate) -> Result<ServerCertificate, SealError> {
-        let name = format!("certificate/{}", self.0.key);
-        let private_key = self.0.sealer.open(NO_OWNER, &name, &stored.private_key)?;
+        let sealed = &stored.private_key;
+        let private_key = self
+            .common
+            .sealer
+            .open(NO_OWNER, &self.sealed_as(), sealed)?;
         Ok(ServerCertificate {
             chain: stored.chain.clone(),
             private_key,
@@ -193,19 +191,19 @@ impl Certificates {
         })
     }
 
+    /// Where the account is, and the address that it is of.
+    fn account_of(&self) -> (&str, &str) {
+        let email = self.settings.email.as_deref().unwrap_or_default();
+        (self.settings.authority.directory(), email)
+    }
+
     /// The account's credentials. Credentials sealed with another key are replaced.
     async fn account(&self) -> Result<Secret, OrderError> {
-        let Parts {
-            metadata,
-            sealer,
-            settings,
-            ..
-        } = &*self.0;
-        let directory = settings.authority.directory();
-        let email = settings.email.as_deref().unwrap_or_default();
+        let (metadata, settings) = (&self.common.metadata, &self.settings);
+        let (directory, email) = self.account_of();
         let name = format!("acme/{directory}");
         if let Some(sealed) = metadata.acme_account(directory, email).await?
-            && let Ok(credentials) = sealer.open(NO_OWNER, &name, &sealed)
+            && let Ok(credentials) = self.common.sealer.open(NO_OWNER, &name, &sealed)
         {
             return Ok(credentials);
         }
@@ -213,7 +211,8 @@ impl Certificates {
             .authority
             .register(settings.email.as_deref())
             .await?;
-        let sealed = sealer.seal(NO_OWNER, &name, credentials.expose())?;
+        let exposed = credentials.expose();
+        let sealed = self.common.sealer.seal(NO_OWNER, &name, exposed)?;
         metadata
             .keep_acme_account(directory, email, &sealed)
             .await?;
@@ -222,22 +221,17 @@ impl Certificates {
 
     /// Orders a certificate, and keeps it.
     async fn order(&self) -> Result<StoredCertificate, OrderError> {
-        let Parts {
-            metadata,
-            sealer,
-            clock,
-            settings,
-            ..
-        } = &*self.0;
+        let Common {
+            metadata, clock, ..
+        } = &self.common;
         let credentials = self.account().await?;
-        let begun = settings
-            .authority
-            .begin(&credentials, &settings.names)
-            .await;
+        let AcmeSettings {
+            authority, names, ..
+        } = &self.settings;
+        let begun = authority.begin(&credentials, names).await;
         if let Err(AcmeError::NoAccount) = begun {
             // The next order makes another.
-            let email = settings.email.as_deref().unwrap_or_default();
-            let directory = settings.authority.directory();
+            let (directory, email) = self.account_of();
             metadata.forget_acme_account(directory, email).await?;
         }
         let begun = begun?;
@@ -257,16 +251,16 @@ impl Certificates {
             }
         }
         let issued = issued?;
-        let name = format!("certificate/{}", self.0.key);
+        let key = issued.private_key.expose();
         let new = StoredCertificate {
-            private_key: sealer.seal(NO_OWNER, &name, issued.private_key.expose())?,
+            private_key: self.common.sealer.seal(NO_OWNER, &self.sealed_as(), key)?,
             chain: issued.chain,
             not_before: issued.not_before,
             not_after: issued.not_after,
         };
         metadata.keep_certificate(self.of(), &new).await?;
         let now = clock.now();
-        match due_at(Some(&new), None, (self.0.started_at, now)) <= now {
+        match due_at(Some(&new), None, (self.started_at, now)) <= now {
             true => Err(OrderError::Old),
             false => Ok(new),
         }
@@ -277,50 +271,37 @@ impl Certificates {
         if !self.is_due().await? {
             return Ok(());
         }
-        let Parts {
-            metadata, clock, ..
-        } = &*self.0;
         let work = async {
             // Another server may have done it since.
             let done = match self.is_due().await {
                 Ok(true) => self.order_and_tell().await,
                 other => other.map(drop),
             };
-            (done, clock.now())
+            (done, self.common.clock.now())
         };
         // The certificate says when an order is due, not the lease.
-        let due = (clock.now(), Duration::ZERO);
-        match under_lease(metadata, LEASE_NAME, due, work).await? {
+        let due = (self.common.clock.now(), Duration::ZERO);
+        match under_lease(&self.common.metadata, LEASE_NAME, due, work).await? {
             Leased::Done(done) => done,
             Leased::Elsewhere | Leased::NotDue(_) => Ok(()),
         }
     }
 
     async fn is_due(&self) -> Result<bool, MetadataError> {
-        let Parts {
-            metadata,
-            clock,
-            started_at,
-            counts,
-            ..
-        } = &*self.0;
-        let held = metadata.certificate(self.of()).await?;
+        let held = self.common.metadata.certificate(self.of()).await?;
         let held = held.filter(|stored| self.opened(stored).is_ok());
-        let failed = metadata.failed_orders(self.of()).await?;
+        let failed = self.common.metadata.failed_orders(self.of()).await?;
         let failing = failed.map_or(0, |failed| u64::from(failed.count));
-        counts.failing.store(failing, Ordering::Relaxed);
-        let now = clock.now();
-        Ok(due_at(held.as_ref(), failed, (*started_at, now)) <= now)
+        self.counts.failing.store(failing, Ordering::Relaxed);
+        let now = self.common.clock.now();
+        Ok(due_at(held.as_ref(), failed, (self.started_at, now)) <= now)
     }
 
     async fn order_and_tell(&self) -> Result<(), MetadataError> {
-        let Parts {
-            metadata,
-            clock,
-            counts,
-            ..
-        } = &*self.0;
-        let names = &self.0.key;
+        let Common {
+            metadata, clock, ..
+        } = &self.common;
+        let (counts, names) = (&self.counts, &self.key);
         // Counted before: a server that can't write, or ends in the middle of each order, must not order again and again.
         let now = clock.now();
         let count = metadata.note_failed_order(self.of(), now).await?;
@@ -373,23 +354,22 @@ where
 {
     /// Takes the newest certificate into use, where it is another one than before.
     pub async fn look(&mut self) -> Result<(), MetadataError> {
-        let Parts {
-            metadata, counts, ..
-        } = &*self.certificates.0;
-        let Some(stored) = metadata.certificate(self.certificates.of()).await? else {
+        let parts = &self.certificates.0;
+        let Some(stored) = parts.common.metadata.certificate(parts.of()).await? else {
             return Ok(());
         };
         if self.shown.as_ref() == Some(&stored.chain) {
             return Ok(());
         }
-        let presented = match self.certificates.opened(&stored) {
+        let presented = match parts.opened(&stored) {
             Ok(certificate) => (self.present)(&certificate),
             Err(error) => Err(error.into()),
         };
         match presented {
-            Ok(()) => counts
-                .not_after
-                .store(stored.not_after.seconds(), Ordering::Relaxed),
+            Ok(()) => {
+                let end = stored.not_after.seconds();
+                parts.counts.not_after.store(end, Ordering::Relaxed);
+            }
             Err(error) => tracing::error!(%error, "the certificate in the database cannot be used"),
         }
         // Not again every few seconds.
@@ -401,7 +381,7 @@ where
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let keep = async {
             loop {
-                let ordered = self.certificates.order_if_due().await;
+                let ordered = self.certificates.0.order_if_due().await;
                 let looked = self.look().await;
                 if let Err(error) = ordered.and(looked) {
                     tracing::warn!(%error, "could not check the certificate");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-use super::{IndexError, Indexes, Place, Problem, adb, engine::State, v2, v3};
+use super::{IndexError, Indexes, Place, adb, engine::State, problem::Problem, v2, v3};
 use tarn_store::metadata::{IndexHead, IndexedPackage};
 
 /// Bytes of records that are read at once where an index is derived from all its packages, about.

@@ -8,11 +8,14 @@
 //! generation that is never asked for costs nothing, and many publishes between two readers make one index.
 
 pub mod adb;
+mod changes;
 mod derive;
 pub mod engine;
 mod json;
 mod made;
 mod makers;
+mod problem;
+mod run;
 mod segments;
 mod signatures;
 mod standing;
@@ -40,11 +43,13 @@ use self::{
 use crate::keys::{KeyError, Keys, OwnerKeys};
 use tarn_base::names::{Branch, RepositoryName};
 use tarn_store::metadata::{
-    IndexHead, Metadata, MetadataError, Owner, PackageFormat, RepositoryId, StoredFactsError,
+    IndexHead, Metadata, MetadataError, Owner, PackageFormat, RepositoryId,
 };
 
 pub use self::{
+    changes::{Changes, EngineError, Record},
     made::{IndexCounts, SignedIndex},
+    problem::Problem,
     segments::Segments,
     standing::Standing,
 };
@@ -128,23 +133,6 @@ pub enum IndexError {
     /// A worker thread of the server died.
     #[error("a worker of the index stopped")]
     Worker(#[from] JoinError),
-}
-
-/// What is wrong with an index that was made.
-#[derive(Debug, thiserror::Error)]
-pub enum Problem {
-    /// It could not be put together.
-    #[error(transparent)]
-    Engine(#[from] engine::EngineError),
-    /// It could not be signed, or a signature is wrong.
-    #[error("signing failed: {0}")]
-    Signature(String),
-    /// A package that it lists is not stored as it should be.
-    #[error(transparent)]
-    Stored(#[from] StoredFactsError),
-    /// The independent reader refuses it.
-    #[error("verification failed: {0}")]
-    Verification(String),
 }
 
 /// Which index.
@@ -275,9 +263,8 @@ impl Indexes {
         };
         let place = Place::new(&head, arch, format);
         self.counts.asked.one();
-        if let Some(made) = self.made_for(&place, &head).await {
-            self.counts.from_memory.one();
-            return Ok(Some(made.signed(&head)));
+        if let Some(signed) = self.from_memory(&place, &head).await {
+            return Ok(Some(signed));
         }
         // In a box of its own: what is seldom done is not to be carried about with every request.
         Box::pin(self.made_anew(owner, branch, repository, place, &head)).await
@@ -299,18 +286,16 @@ impl Indexes {
         let _turn = turn.lock().await;
         // One that was begun after this request came serves it, also when there are newer generations by now: everybody
         // who waited here is served by one index.
-        if let Some(made) = self.made_for(&place, head).await {
-            self.counts.from_memory.one();
-            return Ok(Some(made.signed(head)));
+        if let Some(signed) = self.from_memory(&place, head).await {
+            return Ok(Some(signed));
         }
         self.rest(&place).await;
         // What is newest now, as late as can be.
         let Some((head, keys)) = self.head(owner, branch, repository, &place).await? else {
             return Ok(None);
         };
-        if let Some(made) = self.made_for(&place, &head).await {
-            self.counts.from_memory.one();
-            return Ok(Some(made.signed(&head)));
+        if let Some(signed) = self.from_memory(&place, &head).await {
+            return Ok(Some(signed));
         }
         // The semaphores are never closed.
         let _guest = if place.is_of_a_guest {
@@ -372,10 +357,13 @@ impl Indexes {
 
     /// The index in memory, when it is the one of that generation and those keys or, because this request read the head a
     /// moment ago, of newer ones.
-    async fn made_for(&self, place: &Place, head: &IndexHead) -> Option<Arc<Made>> {
+    async fn from_memory(&self, place: &Place, head: &IndexHead) -> Option<SignedIndex> {
         let made = self.cache(place).get(place).await?;
-        (made.generation >= head.generation && made.keys_changed_at >= head.keys_changed_at)
-            .then_some(made)
+        if made.generation < head.generation || made.keys_changed_at < head.keys_changed_at {
+            return None;
+        }
+        self.counts.from_memory.one();
+        Some(made.signed(head))
     }
 
     /// Makes, signs and verifies one index, out of the one before it where that is in memory.
@@ -391,7 +379,7 @@ impl Indexes {
         let refused = |problem| {
             self.counts.refused.one();
             match problem {
-                Problem::Engine(engine::EngineError::Full(full)) => IndexError::Full(full),
+                Problem::Engine(EngineError::Full(full)) => IndexError::Full(full),
                 problem => IndexError::Refused {
                     repository: place.repository,
                     arch: place.arch.clone(),

@@ -17,6 +17,11 @@ impl Segments {
         self.length
     }
 
+    /// All of them, copied together.
+    pub fn whole(&self) -> Vec<u8> {
+        self.runs.concat()
+    }
+
     /// The runs that `range` covers, the first and the last cut to fit. What lies beyond the end is left out.
     pub fn part(&self, range: Range<u64>) -> impl Iterator<Item = Bytes> + use<> {
         let runs = Arc::clone(&self.runs);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use apk::sign::{SignError, SigningKey};
 
-use super::Problem;
+use super::problem::Problem;
 use crate::keys::ActiveKey;
 use tarn_store::metadata::SigningKeyId;
 
@@ -30,8 +30,7 @@ impl Signatures {
         let mut made = 0;
         for key in keys {
             if by.iter().all(|(id, _)| *id != key.id) {
-                let signature = sign(&key.key);
-                let signature = signature.map_err(|error| Problem::Signature(error.to_string()))?;
+                let signature = sign(&key.key).map_err(Problem::signature)?;
                 by.push((key.id, signature));
                 made += 1;
             }

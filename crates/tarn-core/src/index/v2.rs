@@ -14,8 +14,10 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Problem, Segments,
-    engine::{Changes, Member, Record, State},
+    changes::{Changes, Record},
+    engine::{Member, State},
+    problem::Problem,
+    segments::Segments,
     signatures::Signatures,
 };
 use crate::keys::OwnerKeys;
@@ -67,21 +69,17 @@ pub fn append(state: &State, packages: &[IndexedPackage], arch: &Arch) -> Result
 ///
 /// When it cannot be put together, cannot be signed, or is not what the reader finds in it.
 pub fn first(state: State, live: u64, keys: &OwnerKeys, limits: &Limits) -> Result<Made, Problem> {
-    let (member, signature, signatures) = sign(&state, None, keys, limits)?;
-
-    let whole: Vec<u8> = std::iter::once(signature.as_slice())
-        .chain(member.segments.iter().map(|run| &**run))
-        .flatten()
-        .copied()
-        .collect();
+    let made = sign(state, None, keys, limits)?;
+    let (_, segments, _) = &made;
+    let whole = segments.whole();
     for key in keys.for_v2() {
         let trusted = [(key.name.clone(), key.public.clone())];
         let mut count = 0_u64;
         for_each_record(&whole, limits, Some(&trusted), |_| count += 1)
-            .map_err(|error| Problem::Verification(error.to_string()))?;
-        expect(count, live)?;
+            .map_err(Problem::verification)?;
+        Problem::unless_complete(count, live)?;
     }
-    Ok(assemble(Base { state, signatures }, member, signature))
+    Ok(made)
 }
 
 /// Derives an index from the one before it and what changed. The independent reader reads what is new; what is not was
@@ -103,27 +101,14 @@ pub fn next(
         added: records(&changes.added, arch)?,
     };
     let state = before.state.apply(&changes)?;
-    let (member, signature, signatures) = sign(&state, Some(&before.signatures), keys, limits)?;
-
-    expect(state.records(), live)?;
+    Problem::unless_complete(state.records(), live)?;
     for text in state.made_after(&before.state)? {
-        let text =
-            String::from_utf8(text).map_err(|error| Problem::Verification(error.to_string()))?;
+        let text = String::from_utf8(text).map_err(Problem::verification)?;
         for record in text.split_inclusive("\n\n") {
-            ParsedRecord::parse(record, limits)
-                .map_err(|error| Problem::Verification(error.to_string()))?;
+            ParsedRecord::parse(record, limits).map_err(Problem::verification)?;
         }
     }
-    Ok(assemble(Base { state, signatures }, member, signature))
-}
-
-fn expect(found: u64, live: u64) -> Result<(), Problem> {
-    if found == live {
-        return Ok(());
-    }
-    Err(Problem::Verification(format!(
-        "it lists {found} packages, and the database has {live}"
-    )))
+    sign(state, Some(&before.signatures), keys, limits)
 }
 
 /// The records of packages in the index of an architecture: of a noarch package too, `A:` is that one.
@@ -140,23 +125,23 @@ fn records(packages: &[IndexedPackage], arch: &Arch) -> Result<Vec<Record>, Prob
             let text = render(&package.facts.read()?, identity, package.size, arch);
             Ok(Record {
                 sequence: package.sequence,
-                text: Bytes::from(text),
+                bytes: Bytes::from(text),
             })
         })
         .collect()
 }
 
-/// The member, and the signatures over it by every active RSA key, each read back and checked with the public half. A key does
-/// not sign again what it signed `before`.
+/// The member with signatures by every active RSA key, each read back and checked with the public half. A key does not sign again
+/// what it signed `before`.
 fn sign(
-    state: &State,
+    state: State,
     before: Option<&Signatures>,
     keys: &OwnerKeys,
     limits: &Limits,
-) -> Result<(Member, Vec<u8>, Signatures), Problem> {
-    let member = state.member()?;
-    let signatures = Signatures::over(&member.sha256, before, keys.for_v2(), |key| {
-        key.sign_sha256_digest(&member.sha256)
+) -> Result<Made, Problem> {
+    let Member { segments, sha256 } = state.member()?;
+    let signatures = Signatures::over(&sha256, before, keys.for_v2(), |key| {
+        key.sign_sha256_digest(&sha256)
     })?;
     let named: Vec<_> = keys
         .for_v2()
@@ -164,19 +149,11 @@ fn sign(
         .collect();
     let signature = write_signatures(&named);
     for key in keys.for_v2() {
-        verify_member(&signature, &member.sha256, &key.name, &key.public, limits)
-            .map_err(|error| Problem::Signature(error.to_string()))?;
+        verify_member(&signature, &sha256, &key.name, &key.public, limits)
+            .map_err(Problem::signature)?;
     }
-    Ok((member, signature, signatures))
-}
-
-fn assemble(base: Base, member: Member, signature: Vec<u8>) -> Made {
-    let etag = Sha256::new_with_prefix(&signature)
-        .chain_update(member.sha256)
-        .finalize();
-    let etag = super::etag(etag.into());
-    let segments = std::iter::once(Bytes::from(signature))
-        .chain(member.segments)
-        .collect();
-    (base, segments, etag)
+    let etag = Sha256::new_with_prefix(&signature).chain_update(sha256);
+    let etag = super::etag(etag.finalize().into());
+    let segments = std::iter::once(Bytes::from(signature)).chain(segments);
+    Ok((Base { state, signatures }, segments.collect(), etag))
 }

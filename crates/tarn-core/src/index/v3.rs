@@ -1,5 +1,13 @@
 //! `Packages.adb`: the engine's file, signed and verified.
 
+use super::{
+    adb::{Gathered, Prefix, State},
+    changes::{Changes, EngineError, Record},
+    problem::Problem,
+    segments::Segments,
+    signatures::Signatures,
+};
+use crate::keys::OwnerKeys;
 use apk::{
     limits::Limits,
     sign::{KeyName, PublicKey},
@@ -8,15 +16,6 @@ use apk::{
         signature::{self, KeyId, Signature},
     },
 };
-use bytes::Bytes;
-
-use super::{
-    Problem, Segments,
-    adb::{Changes, Gathered, Prefix, Record, State},
-    engine::EngineError,
-    signatures::Signatures,
-};
-use crate::keys::OwnerKeys;
 use tarn_store::metadata::{IndexChanges, IndexedPackage};
 
 /// What the next index is made from, what is sent, and its ETag.
@@ -64,13 +63,10 @@ pub fn first(
     keys: &OwnerKeys,
     limits: &Limits,
 ) -> Result<Made, Problem> {
-    let (base, segments, etag) = sign(packages.index()?, None, keys)?;
-    let file: Vec<u8> = segments
-        .part(0..segments.length())
-        .flat_map(Vec::from)
-        .collect();
-    verify(&file, live, keys, limits)?;
-    Ok((base, segments, etag))
+    let made = sign(packages.index()?, None, keys)?;
+    let (_, segments, _) = &made;
+    verify(&segments.whole(), live, keys, limits)?;
+    Ok(made)
 }
 
 /// Derives an index from the one before it and what changed. The independent reader reads what is new; what is not was
@@ -91,20 +87,11 @@ pub fn next(
         added: records(&changes.added)?,
     };
     let state = before.state.apply(&changes)?;
-    expect(state.packages(), live)?;
+    Problem::unless_complete(state.packages(), live)?;
     state
         .check(Some(&before.state), limits)
-        .map_err(|fault| Problem::Verification(fault.to_string()))?;
+        .map_err(Problem::verification)?;
     sign(state, Some(before), keys)
-}
-
-fn expect(found: u64, live: u64) -> Result<(), Problem> {
-    if found == live {
-        return Ok(());
-    }
-    Err(Problem::Verification(format!(
-        "it lists {found} packages, and the database has {live}"
-    )))
 }
 
 fn records(packages: &[IndexedPackage]) -> Result<Vec<Record>, Problem> {
@@ -116,7 +103,7 @@ fn records(packages: &[IndexedPackage]) -> Result<Vec<Record>, Problem> {
         });
         Ok(Record {
             sequence: package.sequence,
-            payload: payload.map_err(EngineError::from)?.into(),
+            bytes: payload.map_err(EngineError::from)?.into(),
         })
     };
     packages.iter().map(record).collect()
@@ -144,7 +131,6 @@ fn sign(state: State, before: Option<&Base>, keys: &OwnerKeys) -> Result<Made, P
         return Err(Problem::Signature("no key signs".to_owned()));
     }
     let (segments, sha256) = unsigned.file(&state, &blocks)?;
-    let segments: Vec<Bytes> = segments;
     let base = Base {
         state,
         prefix,
@@ -161,9 +147,9 @@ fn not_right(name: &KeyName) -> String {
 fn verify(file: &[u8], live: u64, keys: &OwnerKeys, limits: &Limits) -> Result<(), Problem> {
     let trusted: Vec<&PublicKey> = keys.active.iter().map(|key| &key.public).collect();
     let mut found = 0_u64;
-    let index = visit(file, limits, &trusted, |_| found += 1)
-        .map_err(|error| Problem::Verification(error.to_string()))?;
-    expect(found, live)?;
+    let index =
+        visit(file, limits, Some(&trusted), |_| found += 1).map_err(Problem::verification)?;
+    Problem::unless_complete(found, live)?;
     let mut keys = keys.active.iter();
     let signed = |key: &PublicKey| index.verified_by.contains(&KeyId::of(key));
     match keys.find(|key| !signed(&key.public)) {
@@ -199,23 +185,22 @@ mod tests {
         })
     }
 
-    fn bytes((_, segments, _): &Made) -> Vec<u8> {
-        let all = segments.part(0..segments.length());
-        all.flat_map(Vec::from).collect()
-    }
-
     #[test]
     fn an_index_without_the_signature_of_every_key_is_not_served() {
         let one = key(1, SigningKey::generate(KeySize::Rsa2048).unwrap());
         let two = key(2, SigningKey::generate_p256().unwrap());
         let (both, limits) = (signed_by(&[&one, &two]), Limits::default());
-        let by_one = bytes(&sign(State::empty(), None, &signed_by(&[&one])).unwrap());
+        let file = |keys: &OwnerKeys| {
+            let (_, segments, _) = sign(State::empty(), None, keys).unwrap();
+            segments.whole()
+        };
+        let by_one = file(&signed_by(&[&one]));
         let refused = verify(&by_one, 0, &both, &limits).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "verification failed: the signature by 2.rsa.pub is not right"
         );
-        let by_both = bytes(&sign(State::empty(), None, &both).unwrap());
+        let by_both = file(&both);
         verify(&by_both, 0, &both, &limits).unwrap();
         let refused = verify(&by_both, 1, &both, &limits).unwrap_err();
         assert_eq!(

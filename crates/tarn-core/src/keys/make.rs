@@ -1,92 +1,33 @@
 //! Making keys. An owner's first: once, however many ask for it, and to the end, also when they have gone away.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
 use apk::sign::{KeyName, PublicKey, SigningKey};
-use futures_util::{
-    FutureExt as _,
-    future::{BoxFuture, Shared},
-};
-use tokio::sync::Semaphore;
 
 use super::{KeyError, Keys, on_blocking_thread};
 use tarn_base::sealer::Sealer;
 use tarn_store::metadata::{
-    Actor, AddKeyError, KeyOrigin, KeyType, NewSigningKey, Owner, OwnerId, SigningKeyRow,
+    Actor, AddKeyError, KeyOrigin, KeyType, NewSigningKey, Owner, SigningKeyRow,
 };
 
-type Flight = Shared<BoxFuture<'static, Result<SigningKeyRow, KeyError>>>;
-
-/// The keys that are being made. One at a time: the other processors serve requests.
-#[derive(Debug, Clone)]
-pub(super) struct Flights {
-    under_way: Arc<Mutex<HashMap<OwnerId, Flight>>>,
-    turn: Arc<Semaphore>,
-}
-
-impl Default for Flights {
-    fn default() -> Self {
-        Self {
-            under_way: Arc::default(),
-            turn: Arc::new(Semaphore::new(1)),
-        }
-    }
-}
-
-impl Flights {
-    fn lock(&self) -> MutexGuard<'_, HashMap<OwnerId, Flight>> {
-        self.under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Takes a flight off the list, also when the task that made the key panicked.
-struct Landing {
-    flights: Flights,
-    owner: OwnerId,
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        self.flights.lock().remove(&self.owner);
-    }
-}
-
 impl Keys {
-    /// The row of `owner`'s first RSA key. The work is a task of its own, which goes on when those who asked have gone away.
+    /// The row of `owner`'s first RSA key. The work is a task of its own, which goes on when those who asked have gone away; those who
+    /// ask meanwhile wait for it.
     pub(super) async fn make_first(&self, owner: &Owner) -> Result<SigningKeyRow, KeyError> {
-        let flight = {
-            let mut under_way = self.flights.lock();
-            if let Some(flight) = under_way.get(&owner.id) {
-                flight.clone()
-            } else {
-                let (keys, owner_made) = (self.clone(), owner.clone());
-                let landing = Landing {
-                    flights: self.flights.clone(),
-                    owner: owner.id,
-                };
-                let task = tokio::spawn(async move {
-                    let _landing = landing;
-                    keys.make(&owner_made).await
-                });
-                let flight = async move { task.await.unwrap_or(Err(KeyError::Stopping)) }
-                    .boxed()
-                    .shared();
-                under_way.insert(owner.id, flight.clone());
-                flight
-            }
+        let (keys, owner_made) = (self.clone(), owner.clone());
+        let making = async move {
+            let made = tokio::spawn(async move { keys.make(&owner_made).await });
+            made.await.unwrap_or(Err(KeyError::Stopping))
         };
-        flight.await
+        let made = self.made.try_get_with(owner.id, making).await;
+        made.map_err(|error| (*error).clone())
     }
 
     async fn make(&self, owner: &Owner) -> Result<SigningKeyRow, KeyError> {
         // Held until the row is there, so that the next request finds it.
-        let _turn = Arc::clone(&self.flights.turn)
-            .acquire_owned()
+        let _turn = self
+            .making
+            .acquire()
             .await
             .map_err(|_| KeyError::Stopping)?;
         // While this one waited for its turn, another process may have made the key.
@@ -95,10 +36,11 @@ impl Keys {
         }
         let made = self.generate_for(owner, KeyType::Rsa).await?;
         let row = self
+            .common
             .metadata
             .add_first_signing_key(
                 made.row(owner, KeyOrigin::Made),
-                &Actor::SERVER.at(self.clock.now()),
+                &self.common.act(&Actor::SERVER),
             )
             .await
             .map_err(|error| not_added(error, owner, made.name))?;
@@ -112,7 +54,7 @@ impl Keys {
         owner: &Owner,
         key_type: KeyType,
     ) -> Result<SealedKey, KeyError> {
-        let (size, sealer, owner) = (self.size, Arc::clone(&self.sealer), owner.clone());
+        let (size, sealer, owner) = (self.size, Arc::clone(&self.common.sealer), owner.clone());
         on_blocking_thread(move || {
             let key = match key_type {
                 KeyType::Rsa => SigningKey::generate(size),

@@ -19,17 +19,15 @@ use std::{sync::Arc, time::Duration};
 
 use apk::sign::{KeyName, KeySize, PublicKey, SigningKey};
 use moka::future::Cache;
+use tokio::sync::Semaphore;
 
 pub use error::{KeyError, StoredProblem};
 pub use make::file_name;
 pub use rotate::{Import, StateChange};
 
-use tarn_base::{
-    clock::{Clock, Timestamp},
-    sealer::Sealer,
-    secret::Secret,
-};
-use tarn_store::metadata::{KeyState, KeyType, Metadata, Owner, SigningKeyId, SigningKeyRow};
+use crate::common::Common;
+use tarn_base::{clock::Timestamp, sealer::Sealer, secret::Secret};
+use tarn_store::metadata::{KeyState, KeyType, Owner, OwnerId, SigningKeyId, SigningKeyRow};
 
 /// How many opened keys are kept in memory: some 10 KiB each.
 const OPENED_KEYS: u64 = 2_000;
@@ -98,43 +96,33 @@ pub struct ExportedKey {
 /// The signing keys of all owners. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub struct Keys {
-    metadata: Metadata,
-    sealer: Arc<Sealer>,
-    clock: Clock,
+    common: Common,
     size: KeySize,
     opened: Cache<SigningKeyId, Arc<ActiveKey>>,
-    flights: make::Flights,
+    /// The first keys that are being made; it keeps none of them.
+    made: Cache<OwnerId, SigningKeyRow>,
+    /// One key is made at a time: the other processors serve requests.
+    making: Arc<Semaphore>,
 }
 
 impl Keys {
-    /// Keys in `metadata`, sealed by `sealer`. New ones are RSA-4096.
-    pub fn new(metadata: Metadata, sealer: impl Into<Arc<Sealer>>, clock: Clock) -> Self {
-        Self::with_size(metadata, sealer, clock, KeySize::Rsa4096)
-    }
-
-    /// Keys of another size, for tests.
-    pub fn with_size(
-        metadata: Metadata,
-        sealer: impl Into<Arc<Sealer>>,
-        clock: Clock,
-        size: KeySize,
-    ) -> Self {
+    /// Keys, of which new RSA ones have that size.
+    pub fn new(common: Common, size: KeySize) -> Self {
         Self {
-            metadata,
-            sealer: sealer.into(),
-            clock,
+            common,
             size,
             opened: Cache::builder()
                 .max_capacity(OPENED_KEYS)
                 .time_to_idle(KEPT_OPENED)
                 .build(),
-            flights: make::Flights::default(),
+            made: Cache::new(0),
+            making: Arc::new(Semaphore::new(1)),
         }
     }
 
     /// The time by the registry's clock.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.common.clock.now()
     }
 
     /// Lets go of opened keys that were not used for an hour. By itself the cache does so only while it is used.
@@ -204,7 +192,7 @@ impl Keys {
         let row = match wanted {
             None => self.newest(owner).await?,
             Some(name) => {
-                let rows = self.metadata.signing_keys(owner.id).await?;
+                let rows = self.common.metadata.signing_keys(owner.id).await?;
                 let row = rows.iter().find(|row| row.name == name.as_str());
                 row.cloned().ok_or_else(|| KeyError::NoSuchKey {
                     owner: owner.name.clone(),
@@ -234,7 +222,7 @@ impl Keys {
     ///
     /// When the database does not answer, or holds a key that makes no sense.
     pub async fn list(&self, owner: &Owner) -> Result<Vec<ListedKey>, KeyError> {
-        let rows = self.metadata.signing_keys(owner.id).await?;
+        let rows = self.common.metadata.signing_keys(owner.id).await?;
         rows.iter().map(listed).collect()
     }
 
@@ -246,13 +234,13 @@ impl Keys {
     /// The rows of all keys, newest first; at least one RSA key among them signs.
     async fn rows(&self, owner: &Owner) -> Result<Arc<[SigningKeyRow]>, KeyError> {
         let signs_v2 = |row: &SigningKeyRow| is_active(row) && row.key_type == KeyType::Rsa;
-        let rows = self.metadata.signing_keys(owner.id).await?;
+        let rows = self.common.metadata.signing_keys(owner.id).await?;
         if rows.iter().any(signs_v2) {
             return Ok(rows);
         }
         let row = self.make_first(owner).await?;
         // Read again rather than taken as it is: another may have been imported meanwhile.
-        let rows = self.metadata.signing_keys(owner.id).await?;
+        let rows = self.common.metadata.signing_keys(owner.id).await?;
         Ok(if rows.iter().any(signs_v2) {
             rows
         } else {
@@ -261,13 +249,13 @@ impl Keys {
     }
 
     async fn read_active(&self, owner: &Owner) -> Result<Vec<SigningKeyRow>, KeyError> {
-        let rows = self.metadata.signing_keys(owner.id).await?;
+        let rows = self.common.metadata.signing_keys(owner.id).await?;
         Ok(active(&rows))
     }
 
     /// The key of a row, opened once however many ask for it.
     async fn opened(&self, row: SigningKeyRow) -> Result<Arc<ActiveKey>, KeyError> {
-        let sealer = Arc::clone(&self.sealer);
+        let sealer = Arc::clone(&self.common.sealer);
         let id = row.id;
         let opening = async move {
             let name = row.name.clone();
@@ -286,10 +274,6 @@ impl Keys {
 
 /// Opens a sealed key and makes sure that it is the one whose public half clients get.
 fn open(sealer: &Sealer, row: &SigningKeyRow) -> Result<ActiveKey, KeyError> {
-    let stored = |problem| KeyError::Stored {
-        name: row.name.clone(),
-        problem,
-    };
     let name = key_name(row)?;
     let private = sealer
         .open(row.owner_id.number(), &row.name, &row.sealed)
@@ -297,11 +281,11 @@ fn open(sealer: &Sealer, row: &SigningKeyRow) -> Result<ActiveKey, KeyError> {
             name: row.name.clone(),
             source,
         })?;
-    let key =
-        SigningKey::from_pem(private.expose().as_bytes()).map_err(|error| stored(error.into()))?;
+    let key = SigningKey::from_pem(private.expose().as_bytes());
+    let key = key.map_err(|error| stored(row, error))?;
     let public = public_key(row)?;
     if key.public_key() != &public {
-        return Err(stored(StoredProblem::Halves));
+        return Err(stored(row, StoredProblem::Halves));
     }
     Ok(ActiveKey {
         id: row.id,
@@ -320,17 +304,18 @@ fn is_active(row: &SigningKeyRow) -> bool {
 }
 
 fn key_name(row: &SigningKeyRow) -> Result<KeyName, KeyError> {
-    KeyName::parse(&row.name).map_err(|error| KeyError::Stored {
-        name: row.name.clone(),
-        problem: error.into(),
-    })
+    KeyName::parse(&row.name).map_err(|error| stored(row, error))
 }
 
 fn public_key(row: &SigningKeyRow) -> Result<PublicKey, KeyError> {
-    PublicKey::from_pem(row.public_pem.as_bytes()).map_err(|error| KeyError::Stored {
+    PublicKey::from_pem(row.public_pem.as_bytes()).map_err(|error| stored(row, error))
+}
+
+fn stored(row: &SigningKeyRow, problem: impl Into<StoredProblem>) -> KeyError {
+    KeyError::Stored {
         name: row.name.clone(),
-        problem: error.into(),
-    })
+        problem: problem.into(),
+    }
 }
 
 fn listed(row: &SigningKeyRow) -> Result<ListedKey, KeyError> {
@@ -356,7 +341,7 @@ async fn on_blocking_thread<T: Send + 'static>(
 mod tests {
     use super::*;
     use crate::{Registry, settings::Settings};
-    use tarn_base::names::OwnerName;
+    use tarn_base::{clock::Clock, names::OwnerName};
     use tarn_store::metadata::{Actor, Visibility};
 
     #[tokio::test]

@@ -76,17 +76,10 @@ impl Keys {
             });
         }
         let made = self.generate_for(owner, key_type).await?;
-        let row = self
-            .metadata
-            .add_signing_key(
-                made.row(owner, KeyOrigin::Made),
-                BESIDE_ONE,
-                &by.at(self.clock.now()),
-            )
-            .await
-            .map_err(|error| make::not_added(error, owner, made.name))?;
-        tracing::info!(owner = owner.name, key = row.name, "began a rotation");
-        listed(&row)
+        let added = self.add(owner, (made, KeyOrigin::Made), BESIDE_ONE, by);
+        let added = added.await?;
+        tracing::info!(owner = owner.name, key = %added.name, "began a rotation");
+        Ok(added)
     }
 
     /// Lets the key called `name` sign no more. Its private half stays, sealed, so that this can be undone.
@@ -114,7 +107,7 @@ impl Keys {
         name: &KeyName,
         by: &Actor,
     ) -> Result<StateChange, KeyError> {
-        let rows = self.metadata.signing_keys(owner.id).await?;
+        let rows = self.common.metadata.signing_keys(owner.id).await?;
         if let Some(row) = rows.iter().find(|row| row.name == name.as_str()) {
             // With an active key that does not open, no index would be served any more.
             self.opened(row.clone()).await?;
@@ -130,8 +123,9 @@ impl Keys {
         by: &Actor,
     ) -> Result<StateChange, KeyError> {
         let changed = self
+            .common
             .metadata
-            .change_signing_key(owner.id, name.as_str(), state, &by.at(self.clock.now()))
+            .change_signing_key(owner.id, name.as_str(), state, &self.common.act(by))
             .await
             .map_err(|error| {
                 let (owner, name) = (owner.name.clone(), name.clone());
@@ -183,23 +177,32 @@ impl Keys {
             Some(name) => name,
             None => make::file_name(&owner.name, key.public_key())?,
         };
-        let made = SealedKey::seal(&self.sealer, owner, name, &key)?;
+        let made = SealedKey::seal(&self.common.sealer, owner, name, &key)?;
         let others = match import {
             Import::Instead => OtherKeys::Retire,
             Import::Beside => OtherKeys::SignOn {
                 at_most: MAX_ACTIVE_KEYS,
             },
         };
+        let added = self.add(owner, (made, KeyOrigin::Imported), others, by);
+        let added = added.await?;
+        tracing::info!(owner = owner.name, key = %added.name, "imported a signing key");
+        Ok(added)
+    }
+
+    async fn add(
+        &self,
+        owner: &Owner,
+        (made, origin): (SealedKey, KeyOrigin),
+        others: OtherKeys,
+        by: &Actor,
+    ) -> Result<ListedKey, KeyError> {
         let row = self
+            .common
             .metadata
-            .add_signing_key(
-                made.row(owner, KeyOrigin::Imported),
-                others,
-                &by.at(self.clock.now()),
-            )
+            .add_signing_key(made.row(owner, origin), others, &self.common.act(by))
             .await
             .map_err(|error| make::not_added(error, owner, made.name))?;
-        tracing::info!(owner = owner.name, key = row.name, "imported a signing key");
         listed(&row)
     }
 }

@@ -12,7 +12,7 @@ use tarn_base::{
     hint::Hint,
 };
 use tarn_store::metadata::{
-    Act, Actor, ExpiryRule, LiveFile, Metadata, MetadataError, NewExpiryRule, OwnerId, rest_since,
+    Actor, ExpiryRule, LiveFile, Metadata, MetadataError, NewExpiryRule, OwnerId, rest_since,
 };
 
 /// The most days that a rule can wait: a hundred years.
@@ -102,9 +102,8 @@ impl Expiry {
             days,
             keep,
         };
-        let at = self.clock.now();
         self.metadata
-            .set_expiry_rule(new, MAX_RULES, &Act { by, at })
+            .set_expiry_rule(new, MAX_RULES, &by.at(self.clock.now()))
             .await?
             .ok_or(ExpiryError::TooMany)
     }
@@ -116,9 +115,9 @@ impl Expiry {
         pattern: &PlacePattern,
         by: &Actor,
     ) -> Result<bool, MetadataError> {
-        let at = self.clock.now();
+        let act = by.at(self.clock.now());
         self.metadata
-            .remove_expiry_rule(owner, &pattern.to_string(), &Act { by, at })
+            .remove_expiry_rule(owner, &pattern.to_string(), &act)
             .await
     }
 

@@ -17,12 +17,12 @@ mod quotas;
 mod receive;
 mod remove;
 mod signers;
-mod under_way;
 
 use std::sync::Arc;
 
 use apk::{
     arch::Arch,
+    digest::Sha256Digest,
     limits::Limits,
     memory::{Memory, MemoryTaken},
     package::PackageError,
@@ -32,7 +32,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::{runtime::Handle, sync::Semaphore, task::spawn_blocking};
 
-use crate::settings::Settings;
+use crate::{settings::Settings, under_way::UnderWay};
 use tarn_base::{
     clock::Clock,
     counter::Counter,
@@ -46,13 +46,13 @@ use tarn_store::{
     },
 };
 
+use self::receive::Received;
 pub use self::{
     check::check,
     places::FreeError,
     quotas::{Allowance, QuotaChange, Quotas},
     remove::{Remover, RestoreError},
 };
-use self::{places::BeingPut, receive::Received, under_way::UnderWay};
 
 /// How many uploads ended how.
 #[derive(Debug, Default)]
@@ -230,11 +230,18 @@ pub struct Publisher {
     quota: Quota,
     max_index: u64,
     versions: VersionRule,
-    being_put: BeingPut,
+    /// Which bytes the uploads of this process are putting, so that a sweep does not report them as left behind. Nothing else
+    /// depends on it.
+    being_put: UnderWay<Sha256Digest>,
     /// Only so many uploads wait for the disk at once. Fewer than there may be threads that wait, for each of these waits
     /// for others.
     keepers: Arc<Semaphore>,
-    under_way: UnderWay,
+    max_uploads: usize,
+    /// What v3 packages have in front of their files' data, and windows of zstd, take of this.
+    memory: Memory,
+    /// The uploads of each account, and its part of the memory; `None` are those of no account. Each upload takes memory, a connection
+    /// and a temporary file.
+    under_way: UnderWay<Option<OwnerId>, Memory>,
     counts: Arc<PublishCounts>,
 }
 
@@ -242,7 +249,6 @@ impl Publisher {
     /// A publisher onto `metadata` and `blobs`.
     pub fn new(metadata: Metadata, blobs: Blobs, clock: Clock, settings: &Settings) -> Self {
         let limits = settings.package_limits.clone();
-        let memory = Memory::of(settings.package_memory).with_windows(settings.window_memory);
         Self {
             metadata,
             blobs,
@@ -252,9 +258,11 @@ impl Publisher {
             quota: settings.quota,
             max_index: settings.max_index,
             versions: settings.versions,
-            being_put: BeingPut::default(),
+            being_put: UnderWay::default(),
             keepers: Arc::new(Semaphore::new(KEEPERS)),
-            under_way: UnderWay::new(settings.max_uploads, memory),
+            max_uploads: settings.max_uploads,
+            memory: Memory::of(settings.package_memory).with_windows(settings.window_memory),
+            under_way: UnderWay::default(),
             counts: Arc::default(),
         }
     }
@@ -314,12 +322,14 @@ impl Publisher {
         destination: Destination,
         body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
     ) -> Result<Published, PublishError> {
-        let turn = self.under_way.begin(destination.by.account_id())?;
+        let (account, limit) = (destination.by.account_id(), self.max_uploads);
+        let begun = self.under_way.begin(account, limit, || self.memory.part());
+        let turn = begun.ok_or(PublishError::TooManyAtOnce { limit })?;
         let most = self.admit(&destination).await?;
         let own = self.metadata.version_rule(destination.owner).await?;
         let lenient = own.unwrap_or(self.versions) == VersionRule::Lenient;
         let limits = self.limits.with_lenient_versions(lenient);
-        let received = receive::receive(&self.blobs, body, &limits, &turn.memory, most).await?;
+        let received = receive::receive(&self.blobs, body, &limits, &turn.shared, most).await?;
         let package = &received.package;
         let facts = package.facts();
         let published = Published {

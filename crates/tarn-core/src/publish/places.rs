@@ -5,11 +5,7 @@
 //! follows from it: an upload asks for its place, puts the bytes there, and records them; when the place was given up meanwhile,
 //! it puts them into the next one. Bytes are freed only after their key is marked dead.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::time::Instant;
 
 use apk::digest::Sha256Digest;
 use tokio::task::spawn;
@@ -28,41 +24,6 @@ const MOST_PLACES: usize = 16;
 
 /// How many blobs are freed together: the transaction that marks them is a short one.
 const TOGETHER: u32 = 32;
-
-/// Which bytes the uploads of this process are putting, so that a sweep does not report them as left behind. Nothing else
-/// depends on it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct BeingPut(Arc<Mutex<HashMap<Sha256Digest, usize>>>);
-
-struct Putting<'a> {
-    all: &'a BeingPut,
-    sha256: Sha256Digest,
-}
-
-impl BeingPut {
-    fn begin(&self, sha256: Sha256Digest) -> Putting<'_> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *all.entry(sha256).or_default() += 1;
-        Putting { all: self, sha256 }
-    }
-
-    fn has(&self, sha256: &Sha256Digest) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.contains_key(sha256)
-    }
-}
-
-impl Drop for Putting<'_> {
-    fn drop(&mut self) {
-        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = all.get_mut(&self.sha256) {
-            *count -= 1;
-            if *count == 0 {
-                all.remove(&self.sha256);
-            }
-        }
-    }
-}
 
 /// Why blobs were not all freed.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +44,7 @@ impl Publisher {
         received: &mut Received,
     ) -> Result<(), PublishError> {
         let sha256 = received.sha256;
-        let _putting = self.being_put.begin(sha256);
+        let _putting = self.being_put.begin(sha256, usize::MAX, || ());
         let mut file = self.new_file(destination, received).await?;
         for _ in 0..MOST_PLACES {
             let known = self.metadata.blob(&sha256).await?;
@@ -220,20 +181,5 @@ impl Publisher {
             after = Some(last.sha256);
             rest_since(began).await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_are_being_put_until_the_last_upload_of_them_ends() {
-        let (all, sha256) = (BeingPut::default(), Sha256Digest::from_bytes([7; 32]));
-        let (first, second) = (all.begin(sha256), all.begin(sha256));
-        drop(first);
-        assert!(all.has(&sha256) && !all.has(&Sha256Digest::from_bytes([8; 32])));
-        drop(second);
-        assert!(!all.has(&sha256));
     }
 }

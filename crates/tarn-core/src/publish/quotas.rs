@@ -3,7 +3,7 @@
 use crate::settings::Settings;
 use tarn_base::clock::Clock;
 use tarn_store::metadata::{
-    Act, Actor, Metadata, MetadataError, OwnQuota, OwnerId, Quota, Usage, Waiting,
+    Actor, Metadata, MetadataError, OwnQuota, OwnerId, Quota, Usage, Waiting,
 };
 
 /// What an owner has and may have.
@@ -123,9 +123,9 @@ impl Quotas {
         change: impl FnOnce(OwnQuota) -> Option<OwnQuota> + Send,
         by: &Actor,
     ) -> Result<(), MetadataError> {
-        let at = self.clock.now();
+        let act = by.at(self.clock.now());
         self.metadata
-            .change_quota(owner, change, &Act { by, at })
+            .change_quota(owner, change, &act)
             .await
             .map(drop)
     }

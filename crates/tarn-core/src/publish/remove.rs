@@ -12,8 +12,8 @@ use tarn_base::{
 use tarn_store::{
     blobs::{BlobError, Storage, Store},
     metadata::{
-        Act, Actor, Deleted, DeletedFile, FileAddress, Metadata, MetadataError, OwnerId,
-        PackageAddress, PackageFile, PackageFileId, Quota, RecordError,
+        Actor, Deleted, DeletedFile, FileAddress, Metadata, MetadataError, OwnerId, PackageAddress,
+        PackageFile, PackageFileId, Quota, RecordError,
     },
 };
 
@@ -116,10 +116,7 @@ impl Remover {
             name: &found.name,
             version: &found.version,
         };
-        let act = Act {
-            by,
-            at: self.clock.now(),
-        };
+        let act = by.at(self.clock.now());
         self.metadata
             .remove_package_file(&address, found.id, &act)
             .await
@@ -136,10 +133,7 @@ impl Remover {
         files: &[(PackageAddress<'_>, PackageFileId)],
         by: &Actor,
     ) -> Result<u64, MetadataError> {
-        let act = Act {
-            by,
-            at: self.clock.now(),
-        };
+        let act = by.at(self.clock.now());
         self.metadata.remove_package_files(files, &act).await
     }
 

@@ -4,28 +4,23 @@
 //! does not hold up the ones behind it. So the order is not promised. A receiver that hangs holds one of its owner's few places
 //! until the time is over, and no other owner's.
 
-use std::{
-    collections::{HashMap, HashSet},
-    future::Future,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{sleep, timeout},
 };
 
 use super::{payload, schedule, service, signing};
-use tarn_base::{
-    clock::{Clock, Timestamp},
-    random::{Random, RandomError},
-    sealer::Sealer,
+use crate::{
+    common::Common,
+    under_way::{Begun, UnderWay},
 };
+use tarn_base::{clock::Timestamp, random::RandomError};
 use tarn_net::{Client, SendError, Target};
-use tarn_store::metadata::{Metadata, MetadataError, Outcome, OwnerId, TakenDelivery, WebhookId};
+use tarn_store::metadata::{MetadataError, Outcome, OwnerId, TakenDelivery, WebhookId};
 
 /// How much is sent at once, and how long things are kept.
 #[derive(Debug, Clone, Copy)]
@@ -66,41 +61,17 @@ pub struct Deliverer(Arc<Parts>);
 
 #[derive(Debug)]
 struct Parts {
-    metadata: Metadata,
-    sealer: Arc<Sealer>,
-    clock: Clock,
-    random: Random,
+    common: Common,
     client: Client,
     limits: DeliveryLimits,
-    busy: Mutex<Busy>,
+    /// The messages under way.
+    places: Arc<Semaphore>,
+    webhooks: UnderWay<WebhookId>,
+    owners: UnderWay<OwnerId>,
 }
 
-/// Whom something is being sent to.
-#[derive(Debug, Default)]
-struct Busy {
-    webhooks: HashSet<WebhookId>,
-    owners: HashMap<OwnerId, usize>,
-}
-
-/// A place among those that send, given back when dropped.
-struct Place {
-    parts: Arc<Parts>,
-    webhook: WebhookId,
-    owner: OwnerId,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut busy = self.parts.busy();
-        busy.webhooks.remove(&self.webhook);
-        if let Some(count) = busy.owners.get_mut(&self.owner) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                busy.owners.remove(&self.owner);
-            }
-        }
-    }
-}
+/// A place among those that send, in that of its owner and of its webhook, given back when dropped.
+type Place = (OwnedSemaphorePermit, Begun<OwnerId>, Begun<WebhookId>);
 
 /// Why an attempt did not deliver the message.
 #[derive(Debug, thiserror::Error)]
@@ -127,34 +98,20 @@ impl Undelivered {
 }
 
 impl Parts {
-    fn busy(&self) -> std::sync::MutexGuard<'_, Busy> {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A place for a message to `webhook`, if it has none and its owner has not too many.
-    fn place(self: &Arc<Self>, webhook: WebhookId, owner: OwnerId) -> Option<Place> {
-        let mut busy = self.busy();
-        let of_owner = busy.owners.get(&owner).copied().unwrap_or(0);
-        if busy.webhooks.len() >= self.limits.at_once
-            || of_owner >= self.limits.at_once_per_owner
-            || !busy.webhooks.insert(webhook)
-        {
-            return None;
-        }
-        busy.owners.insert(owner, of_owner + 1);
-        drop(busy);
-        Some(Place {
-            parts: Arc::clone(self),
-            webhook,
-            owner,
-        })
+    fn place(&self, webhook: WebhookId, owner: OwnerId) -> Option<Place> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let most = self.limits.at_once_per_owner;
+        let of_owner = self.owners.begin(owner, most, || ())?;
+        Some((place, of_owner, self.webhooks.begin(webhook, 1, || ())?))
     }
 
     /// Sends the message to `webhook` that is due longest, if there is one.
     async fn deliver_next(&self, webhook: WebhookId) -> Result<(), MetadataError> {
-        let now = self.clock.now();
+        let now = self.common.clock.now();
         let lease_until = now.after(self.limits.lease);
         let Some(taken) = self
+            .common
             .metadata
             .take_delivery(webhook, now, lease_until)
             .await?
@@ -162,7 +119,7 @@ impl Parts {
             return Ok(());
         };
         let sent = self.send(&taken).await;
-        let now = self.clock.now();
+        let now = self.common.clock.now();
         let outcome = match sent {
             Ok(status) => {
                 tracing::debug!(delivery = %taken.id, %webhook, status, "webhook delivered");
@@ -183,12 +140,15 @@ impl Parts {
                 }
             }
         };
-        self.metadata.finish_delivery(&taken, &outcome, now).await?;
+        self.common
+            .metadata
+            .finish_delivery(&taken, &outcome, now)
+            .await?;
         Ok(())
     }
 
     fn again_at(&self, taken: &TakenDelivery, now: Timestamp) -> Option<Timestamp> {
-        match schedule::again_at(taken.attempt, now, &self.random) {
+        match schedule::again_at(taken.attempt, now, &self.common.random) {
             Ok(again_at) => again_at,
             // Without random bytes there is much that does not work; this message is for later.
             Err(RandomError { .. }) => Some(now.after(self.limits.lease)),
@@ -197,7 +157,7 @@ impl Parts {
 
     async fn send(&self, taken: &TakenDelivery) -> Result<u16, Undelivered> {
         let row = &taken.webhook;
-        let secret = service::open_secret(&self.sealer, row).map_err(|error| {
+        let secret = service::open_secret(&self.common.sealer, row).map_err(|error| {
             tracing::error!(webhook = %row.id, %error, "the secret of a webhook cannot be opened");
             Undelivered::Secret
         })?;
@@ -217,23 +177,15 @@ impl Parts {
 }
 
 impl Deliverer {
-    /// A worker on the outbox of `metadata`.
-    pub fn new(
-        metadata: Metadata,
-        sealer: Arc<Sealer>,
-        clock: Clock,
-        random: Random,
-        client: Client,
-        limits: DeliveryLimits,
-    ) -> Self {
+    /// A worker on the outbox that sends by `client`.
+    pub fn new(common: Common, client: Client, limits: DeliveryLimits) -> Self {
         Self(Arc::new(Parts {
-            metadata,
-            sealer,
-            clock,
-            random,
+            common,
             client,
             limits,
-            busy: Mutex::default(),
+            places: Arc::new(Semaphore::new(limits.at_once)),
+            webhooks: UnderWay::default(),
+            owners: UnderWay::default(),
         }))
     }
 
@@ -253,7 +205,7 @@ impl Deliverer {
             };
             tokio::select! {
                 () = &mut stop => break,
-                () = self.0.metadata.outbox_filled() => {}
+                () = self.0.common.metadata.outbox_filled() => {}
                 Some(_) = sending.join_next() => {}
                 () = sleep(pause) => {}
             }
@@ -288,17 +240,15 @@ impl Deliverer {
 
     /// Drops from the log what was finished too long ago. Gives how much that was.
     pub async fn prune(&self) -> Result<u64, MetadataError> {
-        let Parts {
-            metadata,
-            clock,
-            limits,
-            ..
-        } = &*self.0;
-        let age = i64::try_from(limits.kept_for.as_micros()).unwrap_or(i64::MAX);
-        let before = Timestamp::from_micros(clock.now().micros().saturating_sub(age));
+        let parts = &self.0;
+        let before = parts.common.clock.now().before(parts.limits.kept_for);
         let mut pruned = 0;
         loop {
-            let dropped = metadata.prune_deliveries(before, PRUNED_AT_ONCE).await?;
+            let dropped = parts
+                .common
+                .metadata
+                .prune_deliveries(before, PRUNED_AT_ONCE);
+            let dropped = dropped.await?;
             pruned += dropped;
             if dropped < PRUNED_AT_ONCE.unsigned_abs() {
                 return Ok(pruned);
@@ -313,13 +263,13 @@ impl Deliverer {
         pruned_at: &mut Option<Timestamp>,
     ) -> Result<Duration, MetadataError> {
         let limits = &self.0.limits;
-        let now = self.0.clock.now();
+        let now = self.0.common.clock.now();
         if pruned_at.is_none_or(|at| now.since(at) >= limits.prune_every) {
             self.prune().await?;
             *pruned_at = Some(now);
         }
         self.start_due(sending).await?;
-        let next = self.0.metadata.next_delivery_at().await?;
+        let next = self.0.common.metadata.next_delivery_at().await?;
         // What is due and was not started waits for a place, and a place that becomes free ends the pause.
         Ok(next
             .map(|at| at.since(now))
@@ -329,8 +279,9 @@ impl Deliverer {
 
     async fn start_due(&self, sending: &mut JoinSet<()>) -> Result<(), MetadataError> {
         let parts = &self.0;
-        let now = parts.clock.now();
+        let now = parts.common.clock.now();
         if parts
+            .common
             .metadata
             .next_delivery_at()
             .await?
@@ -338,13 +289,15 @@ impl Deliverer {
         {
             return Ok(());
         }
-        for (webhook, owner) in parts.metadata.webhooks_with_mail(now).await? {
+        for (webhook, owner) in parts.common.metadata.webhooks_with_mail(now).await? {
             if let Some(place) = parts.place(webhook, owner) {
+                let parts = Arc::clone(parts);
                 sending.spawn(async move {
-                    if let Err(error) = place.parts.deliver_next(webhook).await {
+                    let _place = place;
+                    if let Err(error) = parts.deliver_next(webhook).await {
                         tracing::warn!(%webhook, %error, "a message to a webhook could not be taken or finished");
                         // Not at once: what fails here fails for all of them.
-                        sleep(place.parts.limits.poll).await;
+                        sleep(parts.limits.poll).await;
                     }
                 });
             }
@@ -357,6 +310,7 @@ impl Deliverer {
 mod tests {
     use super::*;
     use crate::{Registry, settings::Settings};
+    use tarn_base::clock::Clock;
 
     #[tokio::test]
     async fn an_owner_has_so_many_places_and_a_webhook_one() {
@@ -384,6 +338,6 @@ mod tests {
         let others = (place(5, 2).unwrap(), place(6, 3).unwrap());
         assert!(place(7, 4).is_none(), "there are five");
         drop((first, second, third, others));
-        assert!(parts.busy().owners.is_empty() && parts.busy().webhooks.is_empty());
+        assert_eq!((parts.owners.keys(), parts.webhooks.keys()), (0, 0));
     }
 }

@@ -1,20 +1,21 @@
 //! What the administrators of an owner do with webhooks.
 
-use std::sync::Arc;
+use data_encoding::HEXLOWER;
 
 use super::delivery_name;
+use crate::common::Common;
 use tarn_base::{
-    clock::{Clock, Timestamp},
+    clock::Timestamp,
     hint::Hint,
-    random::{Random, RandomError},
+    random::RandomError,
     sealer::{SealError, Sealer},
     secret::Secret,
 };
 use tarn_net::{AddressRules, Target, TargetError};
 use tarn_store::metadata::{
-    AccountFacts, Act, Actor, AddWebhookError, Delivery, DeliveryId, DeliveryState, EventFacts,
-    Metadata, MetadataError, NewWebhook, Owner, Page, Redelivered, WebhookChange, WebhookEvents,
-    WebhookId, WebhookRow, Window,
+    AccountFacts, Actor, AddWebhookError, Delivery, DeliveryId, DeliveryState, EventFacts,
+    MetadataError, NewWebhook, Owner, Page, Redelivered, WebhookChange, WebhookEvents, WebhookId,
+    WebhookRow, Window,
 };
 
 /// How many webhooks an owner may have.
@@ -156,29 +157,14 @@ pub struct ChangeOrder {
 /// Webhooks, for those who administer an owner.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
-    metadata: Metadata,
-    sealer: Arc<Sealer>,
-    clock: Clock,
-    random: Random,
+    common: Common,
     rules: AddressRules,
 }
 
 impl Webhooks {
-    /// Webhooks in `metadata`, their secrets sealed by `sealer`, for messages that are sent under `rules`.
-    pub const fn new(
-        metadata: Metadata,
-        sealer: Arc<Sealer>,
-        clock: Clock,
-        random: Random,
-        rules: AddressRules,
-    ) -> Self {
-        Self {
-            metadata,
-            sealer,
-            clock,
-            random,
-            rules,
-        }
+    /// Webhooks, for messages that are sent under `rules`.
+    pub const fn new(common: Common, rules: AddressRules) -> Self {
+        Self { common, rules }
     }
 
     /// Why nothing can be sent to a webhook as the server is set up, as far as its URL says that.
@@ -189,7 +175,7 @@ impl Webhooks {
         ))
     }
 
-    /// Adds a webhook that receives these from the start. Without a secret, one is made and given back.
+    /// Adds a webhook. Without a secret, one is made and given back.
     ///
     /// # Errors
     ///
@@ -197,57 +183,33 @@ impl Webhooks {
     pub async fn add(
         &self,
         owner: &Owner,
-        url: &str,
-        events: WebhookEvents,
-        secret: Option<Secret>,
-        by: &Actor,
-    ) -> Result<Added, WebhookError> {
-        let order = WebhookOrder {
-            url,
-            events,
-            secret,
-            active: true,
-        };
-        self.add_as(owner, order, by).await
-    }
-
-    /// Adds a webhook.
-    ///
-    /// # Errors
-    ///
-    /// As [`Webhooks::add`].
-    pub async fn add_as(
-        &self,
-        owner: &Owner,
         order: WebhookOrder<'_>,
         by: &Actor,
     ) -> Result<Added, WebhookError> {
-        let WebhookOrder {
-            url,
-            events,
-            secret,
-            active,
-        } = order;
-        let target = Target::parse(url)?;
+        let target = Target::parse(order.url)?;
         let mut seed = [0; 16];
-        self.random.fill(&mut seed)?;
-        let change = secret.map_or(SecretChange::Generate, SecretChange::Take);
+        self.common.random.fill(&mut seed)?;
+        let change = order
+            .secret
+            .map_or(SecretChange::Generate, SecretChange::Take);
         let (secret, generated) = self.new_secret(change)?;
-        let sealed = self
-            .sealer
-            .seal(owner.id.number(), &seal_name(&seed), secret.expose())?;
+        let sealed =
+            self.common
+                .sealer
+                .seal(owner.id.number(), &seal_name(&seed), secret.expose())?;
         let new = NewWebhook {
             owner: owner.id,
             url: target.as_str(),
             seed: &seed,
             sealed: &sealed,
-            events,
-            active,
+            events: order.events,
+            active: order.active,
             at_most: MAX_WEBHOOKS,
         };
         let row = self
+            .common
             .metadata
-            .add_webhook(new, &target.to_string(), &self.act(by))
+            .add_webhook(new, &target.to_string(), &self.common.act(by))
             .await
             .map_err(|error| match error {
                 AddWebhookError::TooMany => WebhookError::TooMany(owner.name.clone()),
@@ -261,7 +223,7 @@ impl Webhooks {
 
     /// The webhooks of an owner, oldest first.
     pub async fn list(&self, owner: &Owner) -> Result<Vec<Webhook>, WebhookError> {
-        let rows = self.metadata.webhooks(owner.id).await?;
+        let rows = self.common.metadata.webhooks(owner.id).await?;
         rows.iter().map(Webhook::from_row).collect()
     }
 
@@ -299,7 +261,8 @@ impl Webhooks {
         let sealed = secret
             .as_ref()
             .map(|(secret, _)| {
-                self.sealer
+                self.common
+                    .sealer
                     .seal(owner.id.number(), &seal_name(&row.seed), secret.expose())
             })
             .transpose()?;
@@ -309,8 +272,9 @@ impl Webhooks {
             events: order.events,
             active: order.active,
         };
-        self.metadata
-            .change_webhook((owner.id, row.id), change, &shown, &self.act(by))
+        self.common
+            .metadata
+            .change_webhook((owner.id, row.id), change, &shown, &self.common.act(by))
             .await
             .map_err(|error| gone(owner, number, error))?;
         Ok(secret.and_then(|(secret, generated)| generated.then_some(secret)))
@@ -324,8 +288,9 @@ impl Webhooks {
     pub async fn remove(&self, owner: &Owner, number: i64, by: &Actor) -> Result<(), WebhookError> {
         let webhook = self.one(owner, number).await?;
         let target = webhook.target.to_string();
-        self.metadata
-            .remove_webhook((owner.id, webhook.id), &target, &self.act(by))
+        self.common
+            .metadata
+            .remove_webhook((owner.id, webhook.id), &target, &self.common.act(by))
             .await
             .map_err(|error| gone(owner, number, error))
     }
@@ -345,14 +310,15 @@ impl Webhooks {
         if !webhook.active {
             return Err(WebhookError::Disabled(number));
         }
-        let act = self.act(by);
+        let act = self.common.act(by);
         let sender = by
             .account
             .as_ref()
             .map(|(id, name)| AccountFacts::new(id.number(), name));
         let facts = EventFacts::test(act.at.micros(), owner, sender);
         let target = webhook.target.to_string();
-        self.metadata
+        self.common
+            .metadata
             .ping_webhook((owner.id, webhook.id), &facts, &target, &act)
             .await
             .map_err(|error| gone(owner, number, error))?
@@ -372,8 +338,9 @@ impl Webhooks {
     ) -> Result<DeliveryId, WebhookError> {
         let to = (owner.id, webhook.map(WebhookId::from_row));
         let redelivered = self
+            .common
             .metadata
-            .redeliver(to, DeliveryId::from_row(delivery), &self.act(by))
+            .redeliver(to, DeliveryId::from_row(delivery), &self.common.act(by))
             .await;
         match redelivered {
             Ok(Redelivered::As(id)) => Ok(id),
@@ -402,11 +369,11 @@ impl Webhooks {
     ) -> Result<Page<Delivery>, WebhookError> {
         let row = self.row(owner, number).await?;
         let of = (owner.id, row.id);
-        Ok(self.metadata.deliveries(of, state, window).await?)
+        Ok(self.common.metadata.deliveries(of, state, window).await?)
     }
 
     async fn row(&self, owner: &Owner, number: i64) -> Result<WebhookRow, WebhookError> {
-        let rows = self.metadata.webhooks(owner.id).await?;
+        let rows = self.common.metadata.webhooks(owner.id).await?;
         rows.into_iter()
             .find(|row| row.id.number() == number)
             .ok_or_else(|| no_webhook(owner, number))
@@ -423,16 +390,9 @@ impl Webhooks {
                 Ok((secret, false))
             }
             SecretChange::Keep | SecretChange::Generate => {
-                let text = self.random.text(LETTERS, GENERATED_SECRET)?;
+                let text = self.common.random.text(LETTERS, GENERATED_SECRET)?;
                 Ok((Secret::new(text), true))
             }
-        }
-    }
-
-    fn act<'a>(&self, by: &'a Actor) -> Act<'a> {
-        Act {
-            by,
-            at: self.clock.now(),
         }
     }
 }
@@ -444,8 +404,7 @@ pub(super) fn open_secret(sealer: &Sealer, row: &WebhookRow) -> Result<Secret, S
 
 /// What the sealed secret of a webhook is bound to. No signing key has such a name.
 fn seal_name(seed: &[u8; 16]) -> String {
-    let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("webhook {hex}")
+    format!("webhook {}", HEXLOWER.encode(seed))
 }
 
 fn no_webhook(owner: &Owner, number: i64) -> WebhookError {

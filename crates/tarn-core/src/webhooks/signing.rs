@@ -1,6 +1,7 @@
 //! What a receiver checks: the signature of the body, and the name of the message.
 
 use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName, HeaderValue, header::InvalidHeaderValue};
 use sha2::{Digest as _, Sha256};
 
@@ -12,7 +13,7 @@ use super::payload::forge_name;
 /// HMAC-SHA256 of `body` under the webhook's secret, in hex.
 pub fn sign(secret: &Secret, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
-    hex(hmac::sign(&key, body).as_ref())
+    HEXLOWER.encode(hmac::sign(&key, body).as_ref())
 }
 
 /// The name of a message, the same at every attempt: a UUID (version 8, RFC 9562, section 5.8) made of the webhook's random
@@ -29,15 +30,15 @@ pub fn delivery_name(seed: &[u8; 16], id: DeliveryId) -> String {
         .fold(0_u128, |value, byte| value << 8 | u128::from(*byte));
     value = value & !(0xf << 76) | 8 << 76;
     value = value & !(0b11 << 62) | 0b10 << 62;
-    let text = format!("{value:032x}");
-    let mut name = String::with_capacity(36);
-    for (place, digit) in text.chars().enumerate() {
-        if matches!(place, 8 | 12 | 16 | 20) {
-            name.push('-');
-        }
-        name.push(digit);
-    }
-    name
+    let (high, low) = (value >> 64, value & u128::from(u64::MAX));
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff,
+    )
 }
 
 /// The headers of a message: Tarn's own, and under the names that receivers of Gitea and Forgejo look for
@@ -76,10 +77,6 @@ pub(super) fn headers(
         );
     }
     Ok(headers)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -66,6 +66,16 @@ impl World {
             .unwrap();
     }
 
+    /// A private organisation of alice's.
+    async fn add_acme(&self) -> OwnerName {
+        let (acme, alice) = (name("acme"), name("alice"));
+        let added = self
+            .accounts
+            .add_organisation(&acme, Visibility::Private, &alice, &BY);
+        added.await.unwrap();
+        acme
+    }
+
     async fn caller(&self, credentials: Credentials) -> Caller {
         let here = IpAddr::from([192, 0, 2, 7]);
         let access = self.registry.access();
@@ -124,46 +134,17 @@ async fn a_token_made_by_a_token_is_never_wider() {
     let all = "admin,write:package";
     let maker = request("maker", all, "acme/*/* b*/*/*", "192.0.2.0/24", hours(2));
     let maker = world.used(&maker).await;
+    let (read, here) = ("read:package", "192.0.2.7");
     for (scopes, limits, networks, lifetime, wider) in [
         (all, "acme/*/*", "192.0.2.0/24", hours(2), None),
-        ("read:package", "acme/edge/*", "192.0.2.7", hours(1), None),
-        (
-            "no-delete,write:package",
-            "bob/*/*",
-            "192.0.2.7",
-            hours(1),
-            None,
-        ),
-        (all, "", "192.0.2.7", hours(1), Some("limits")),
-        (
-            "read:package",
-            "acme2/*/*",
-            "192.0.2.7",
-            hours(1),
-            Some("limits"),
-        ),
-        ("read:package", "acme/*/*", "", hours(1), Some("networks")),
-        (
-            "read:package",
-            "acme/*/*",
-            "192.0.0.0/16",
-            hours(1),
-            Some("networks"),
-        ),
-        (
-            "read:package",
-            "acme/*/*",
-            "192.0.2.7",
-            None,
-            Some("bounds of time"),
-        ),
-        (
-            "read:package",
-            "acme/*/*",
-            "192.0.2.7",
-            hours(3),
-            Some("bounds of time"),
-        ),
+        (read, "acme/edge/*", "192.0.2.7", hours(1), None),
+        ("no-delete,write:package", "bob/*/*", here, hours(1), None),
+        (all, "", here, hours(1), Some("limits")),
+        (read, "acme2/*/*", here, hours(1), Some("limits")),
+        (read, "acme/*/*", "", hours(1), Some("networks")),
+        (read, "acme/*/*", "192.0.0.0/16", hours(1), Some("networks")),
+        (read, "acme/*/*", here, None, Some("bounds of time")),
+        (read, "acme/*/*", here, hours(3), Some("bounds of time")),
     ] {
         let request = request("new", scopes, limits, networks, lifetime);
         let alice = name("alice");
@@ -187,15 +168,9 @@ async fn a_token_made_by_a_token_is_never_wider() {
         .add_token(USER, &name("alice"), &writer, Some(&reader), &BY)
         .await;
     assert!(matches!(made, Err(AccountError::WiderThanMaker("scopes"))));
-    assert_eq!(
-        world
-            .accounts
-            .tokens(USER, &name("alice"), Window::ALL)
-            .await
-            .unwrap()
-            .total,
-        2
-    );
+    let alice = name("alice");
+    let tokens = world.accounts.tokens(USER, &alice, Window::ALL).await;
+    assert_eq!(tokens.unwrap().total, 2);
 }
 
 #[tokio::test]
@@ -323,18 +298,10 @@ async fn reserved_names_are_refused_and_taken_back_by_their_former_owner() {
     };
     let (api, alice) = (name("API"), name("alice"));
     let (password, public) = (secret("correct horse"), Visibility::Public);
-    reserved(
-        accounts
-            .add_user(&api, Some(&password), false, public, &BY)
-            .await
-            .map(drop),
-    );
-    reserved(
-        accounts
-            .add_organisation(&api, public, &alice, &BY)
-            .await
-            .map(drop),
-    );
+    let user = accounts.add_user(&api, Some(&password), false, public, &BY);
+    reserved(user.await.map(drop));
+    let organisation = accounts.add_organisation(&api, public, &alice, &BY);
+    reserved(organisation.await.map(drop));
     reserved(accounts.rename(USER, &alice, &api, &BY).await.map(drop));
 
     let other = tempfile::tempdir().unwrap();
@@ -355,40 +322,23 @@ async fn reserved_names_are_refused_and_taken_back_by_their_former_owner() {
 #[tokio::test]
 async fn former_names_are_few() {
     let world = World::new().await;
+    let rename = async |called: &OwnerName, new: &str| {
+        let new = name(new);
+        world.accounts.rename(USER, called, &new, &BY).await
+    };
     let mut called = name("alice");
     for number in 0..8 {
-        let new = name(&format!("alice{number}"));
-        assert!(
-            world
-                .accounts
-                .rename(USER, &called, &new, &BY)
-                .await
-                .unwrap()
-        );
-        called = new;
+        let new = format!("alice{number}");
+        assert!(rename(&called, &new).await.unwrap());
+        called = name(&new);
     }
-    let refused = world
-        .accounts
-        .rename(USER, &called, &name("ninth"), &BY)
-        .await;
+    let refused = rename(&called, "ninth").await;
     assert!(matches!(refused, Err(AccountError::TooManyFormerNames(_))));
     let owner = world.accounts.find_owner(&called).await.unwrap();
     assert_eq!(world.accounts.former_names(&owner).await.unwrap().len(), 8);
     // One that is taken back makes room, another case of the same name needs none.
-    assert!(
-        world
-            .accounts
-            .rename(USER, &called, &name("ALICE7"), &BY)
-            .await
-            .unwrap()
-    );
-    assert!(
-        world
-            .accounts
-            .rename(USER, &called, &name("alice"), &BY)
-            .await
-            .unwrap()
-    );
+    assert!(rename(&called, "ALICE7").await.unwrap());
+    assert!(rename(&called, "alice").await.unwrap());
     assert_eq!(world.accounts.former_names(&owner).await.unwrap().len(), 8);
 }
 
@@ -396,12 +346,8 @@ async fn former_names_are_few() {
 async fn a_disabled_admin_does_not_count_where_one_has_to_remain() {
     let world = World::new().await;
     world.add_user("bob", Visibility::Public).await;
-    let (acme, alice, bob) = (name("acme"), name("alice"), name("bob"));
-    let accounts = &world.accounts;
-    accounts
-        .add_organisation(&acme, Visibility::Private, &alice, &BY)
-        .await
-        .unwrap();
+    let (alice, bob) = (name("alice"), name("bob"));
+    let (accounts, acme) = (&world.accounts, world.add_acme().await);
     let admin = accounts.set_member(&acme, &bob, Some(Role::Admin), &BY);
     admin.await.unwrap();
     accounts.set_disabled(&alice, true, &BY).await.unwrap();
@@ -425,12 +371,8 @@ async fn a_disabled_admin_does_not_count_where_one_has_to_remain() {
 async fn with_its_only_admin_disabled_the_rest_of_an_organisation_can_be_changed() {
     let world = World::new().await;
     world.add_user("bob", Visibility::Public).await;
-    let (acme, alice, bob) = (name("acme"), name("alice"), name("bob"));
-    let accounts = &world.accounts;
-    accounts
-        .add_organisation(&acme, Visibility::Private, &alice, &BY)
-        .await
-        .unwrap();
+    let (alice, bob) = (name("alice"), name("bob"));
+    let (accounts, acme) = (&world.accounts, world.add_acme().await);
     let (admins, ci) = (TeamName::parse("admins"), TeamName::parse("ci"));
     let (admins, ci) = (admins.unwrap(), ci.unwrap());
     let no_limits = "".parse().unwrap();
@@ -465,12 +407,7 @@ async fn with_its_only_admin_disabled_the_rest_of_an_organisation_can_be_changed
 #[tokio::test]
 async fn of_two_disabled_admins_one_can_be_taken_away() {
     let world = World::new().await;
-    let (acme, alice) = (name("acme"), name("alice"));
-    let accounts = &world.accounts;
-    accounts
-        .add_organisation(&acme, Visibility::Private, &alice, &BY)
-        .await
-        .unwrap();
+    let (accounts, acme) = (&world.accounts, world.add_acme().await);
     for user in ["bob", "carol"] {
         world.add_user(user, Visibility::Public).await;
         accounts

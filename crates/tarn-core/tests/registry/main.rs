@@ -29,8 +29,15 @@ use tarn_base::{
     clock::Timestamp,
     names::{Branch, OwnerName, RepositoryName},
 };
-use tarn_core::{Registry, index::SignedIndex, settings::Settings};
-use tarn_store::metadata::{Actor, Database, NewBlob, NewPackageFile, NewUser, Owner, Visibility};
+use tarn_core::{
+    Registry,
+    index::SignedIndex,
+    publish::{Destination, IfExists},
+    settings::Settings,
+};
+use tarn_store::metadata::{
+    Actor, Database, NewBlob, NewPackageFile, NewUser, Owner, OwnerId, Visibility,
+};
 
 /// 2026-11-22 21:00:00 UTC.
 const START: Timestamp = Timestamp::from_seconds(1_795_381_200);
@@ -75,6 +82,20 @@ fn arch() -> Arch {
     Arch::parse("x86_64").unwrap()
 }
 
+/// Into `edge/main` of that owner.
+fn destination(owner: OwnerId, by: Actor) -> Destination {
+    Destination {
+        owner,
+        branch: branch(),
+        repository: main_repository(),
+        by,
+        announced: None,
+        file_name: None,
+        if_exists: IfExists::Refuse,
+        past: None,
+    }
+}
+
 /// Records a package without its bytes, which have that hash.
 async fn record(
     registry: &Registry,
@@ -112,9 +133,7 @@ async fn record(
 }
 
 fn bytes(index: &SignedIndex) -> Vec<u8> {
-    let segments = index.segments();
-    let runs = segments.part(0..segments.length());
-    runs.flat_map(Vec::from).collect()
+    index.segments().whole()
 }
 
 tarn_testkit::suite_on_postgres!(

@@ -136,8 +136,8 @@ fn read_v3(
                 "" => vec![file_name.clone(), format!("../{arch}/{file_name}")],
                 spec => vec![filled(
                     spec,
-                    package.facts.name.as_ref(),
-                    package.facts.version.as_ref(),
+                    package.facts.name.as_str(),
+                    package.facts.version.as_str(),
                     arch,
                 )?],
             };

@@ -18,7 +18,10 @@ use apk::{
     version::Version,
 };
 use serde_json::Value;
-use tarn_core::index::adb::{Changes, Prefix, Record, State};
+use tarn_core::index::{
+    Changes, Record,
+    adb::{Prefix, State},
+};
 
 use crate::harness::{
     Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out,
@@ -50,7 +53,7 @@ fn one_of_many(number: i64) -> Record {
     };
     Record {
         sequence: number,
-        payload: record(&entry).unwrap().into(),
+        bytes: record(&entry).unwrap().into(),
     }
 }
 

@@ -14,5 +14,5 @@ pub use writer::{MemberWriter, compress_member};
 pub const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// What a member's header says of itself: `MAGIC`, deflate, no flags, no time, no hint, unknown operating system. The same
-/// bytes on every machine.
-const PLAIN_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+/// bytes on every machine (RFC 1952, 2.3).
+pub const PLAIN_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];

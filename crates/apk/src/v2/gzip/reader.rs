@@ -71,6 +71,7 @@ enum State {
 }
 
 /// Reads one gzip member, fed in pieces of any size. Holds the deflate window (32 KiB) and nothing that grows.
+#[derive(Debug)]
 pub struct MemberReader {
     state: State,
     flags: u8,
@@ -79,16 +80,6 @@ pub struct MemberReader {
     inflate: Decompress,
     crc: Crc,
     produced: u64,
-}
-
-impl std::fmt::Debug for MemberReader {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("MemberReader")
-            .field("state", &self.state)
-            .field("produced", &self.produced)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Default for MemberReader {

@@ -7,21 +7,13 @@ use super::PLAIN_HEADER;
 const BUFFER: usize = 32 << 10;
 
 /// Compresses one member piece by piece into a sink. Its header holds no time, name or operating system.
+#[derive(Debug)]
 pub struct MemberWriter {
     deflate: Compress,
     crc: Crc,
     length: u32,
     started: bool,
     buffer: Vec<u8>,
-}
-
-impl std::fmt::Debug for MemberWriter {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("MemberWriter")
-            .field("length", &self.length)
-            .finish_non_exhaustive()
-    }
 }
 
 impl MemberWriter {

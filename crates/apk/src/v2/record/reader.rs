@@ -115,104 +115,17 @@ impl Record {
         self.number('S')
     }
 
-    /// `I:`, the bytes on disk once installed.
-    #[must_use]
-    pub fn installed_size(&self) -> Option<u64> {
-        self.number('I')
-    }
-
     /// `t:`, in seconds since 1970.
     #[must_use]
     pub fn build_date(&self) -> Option<u64> {
         self.number('t')
     }
 
-    /// `k:`.
-    #[must_use]
-    pub fn provider_priority(&self) -> Option<u64> {
-        self.number('k')
-    }
-
-    /// `T:`.
-    #[must_use]
-    pub fn description(&self) -> Option<&str> {
-        self.text('T')
-    }
-
-    /// `U:`.
-    #[must_use]
-    pub fn url(&self) -> Option<&str> {
-        self.text('U')
-    }
-
-    /// `L:`.
-    #[must_use]
-    pub fn license(&self) -> Option<&str> {
-        self.text('L')
-    }
-
-    /// `o:`.
-    #[must_use]
-    pub fn origin(&self) -> Option<&str> {
-        self.text('o')
-    }
-
-    /// `m:`.
-    #[must_use]
-    pub fn maintainer(&self) -> Option<&str> {
-        self.text('m')
-    }
-
-    /// `c:`.
-    #[must_use]
-    pub fn commit(&self) -> Option<&str> {
-        self.text('c')
-    }
-
-    /// `D:`; empty when it is not there.
-    #[must_use]
-    pub fn depends(&self) -> &[Dependency] {
-        self.dependencies('D')
-    }
-
-    /// `p:`; empty when it is not there.
-    #[must_use]
-    pub fn provides(&self) -> &[Dependency] {
-        self.dependencies('p')
-    }
-
-    /// `i:`; empty when it is not there.
-    #[must_use]
-    pub fn install_if(&self) -> &[Dependency] {
-        self.dependencies('i')
-    }
-
-    fn value(&self, field: char) -> Option<&Value> {
-        self.lines
-            .iter()
-            .find(|line| line.field == field)
-            .map(|line| &line.value)
-    }
-
     fn number(&self, field: char) -> Option<u64> {
-        match self.value(field) {
-            Some(Value::Number(number)) => Some(*number),
+        self.lines.iter().find_map(|line| match line.value {
+            Value::Number(number) if line.field == field => Some(number),
             _ => None,
-        }
-    }
-
-    fn text(&self, field: char) -> Option<&str> {
-        match self.value(field) {
-            Some(Value::Text(text)) => Some(text),
-            _ => None,
-        }
-    }
-
-    fn dependencies(&self, field: char) -> &[Dependency] {
-        match self.value(field) {
-            Some(Value::Dependencies(list)) => list,
-            _ => &[],
-        }
+        })
     }
 }
 

@@ -78,7 +78,7 @@ fn the_architecture_is_all_that_changes() {
 }
 
 #[test]
-fn reads_every_field_of_a_real_record() {
+fn reads_a_real_record_and_writes_it_back() {
     let record = Record::parse(REAL, &Limits::default()).unwrap();
     assert_eq!(
         record.identity().to_index_field(),
@@ -88,30 +88,7 @@ fn reads_every_field_of_a_real_record() {
     assert_eq!(record.version().as_str(), "3.2.0-r23");
     assert_eq!(record.arch(), Some(&x86_64()));
     assert_eq!(record.size(), Some(11136));
-    assert_eq!(record.installed_size(), Some(77824));
-    assert_eq!(
-        record.description(),
-        Some("Alpine base dir structure and init scripts")
-    );
-    assert_eq!(
-        record.url(),
-        Some("https://git.alpinelinux.org/cgit/aports/tree/main/alpine-baselayout")
-    );
-    assert_eq!(record.license(), Some("GPL-2.0-only"));
-    assert_eq!(record.origin(), Some("alpine-baselayout"));
-    assert_eq!(
-        record.maintainer(),
-        Some("A Maintainer <maintainer@example.org>")
-    );
     assert_eq!(record.build_date(), Some(1_655_134_784));
-    assert_eq!(
-        record.commit(),
-        Some("cb70ca5c6d6db0399d2dd09189c5d57827bce5cd")
-    );
-    assert_eq!(record.provider_priority(), None);
-    assert_eq!(record.depends().len(), 2);
-    assert_eq!(record.provides()[0].name(), "cmd:mkmntdirs");
-    assert!(record.install_if().is_empty());
     assert_eq!(record.to_string(), REAL);
 }
 
@@ -120,8 +97,6 @@ fn keeps_the_order_and_the_fields_it_does_not_know() {
     let text = "P:a\nC:Q19UI7UxyiUywG6aew9c3lCBPshsE=\np:b\nz:of a later apk\nV:1\nD:c\nT:\n\n";
     let record = Record::parse(text, &Limits::default()).unwrap();
     assert_eq!(record.to_string(), text);
-    assert_eq!(record.description(), Some(""));
-    assert_eq!(record.url(), None);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! An index as JSON: byte for byte what `apk adbdump --format json` prints of it (apk-tools `src/serialize_json.c`,
 //! `src/adb_walk_adb.c`).
 
+use data_encoding::HEXLOWER;
+
 use super::IndexedPackage;
 use crate::{dependency::Dependency, facts::PackageFacts};
 
@@ -67,9 +69,7 @@ impl JsonDump {
         };
         fields.string("name", name.as_str());
         fields.string("version", version.as_str());
-        let hash = hash.as_bytes().iter();
-        let hash: String = hash.map(|byte| format!("{byte:02x}")).collect();
-        fields.string("hashes", &hash);
+        fields.string("hashes", &HEXLOWER.encode(hash.as_bytes()));
         fields.string("description", description);
         fields.string("arch", arch.as_str());
         fields.string("license", license);

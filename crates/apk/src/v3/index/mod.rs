@@ -19,7 +19,7 @@ mod write;
 pub use super::error::FieldError;
 pub use error::IndexError;
 pub use json::JsonDump;
-pub use read::{read, read_unverified, visit, visit_part, visit_unverified};
+pub use read::{read, read_unverified, visit, visit_part};
 pub use write::{WriteError, payload, record, write};
 
 pub use crate::digest::PackageHash;

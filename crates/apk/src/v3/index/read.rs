@@ -25,21 +25,7 @@ use crate::{
 ///
 /// [`IndexError::Untrusted`], and any other for what apk would stumble over or this reader does not know.
 pub fn read(bytes: &[u8], limits: &Limits, trusted: &[&PublicKey]) -> Result<Index, IndexError> {
-    read_file(bytes, limits, Some(trusted))
-}
-
-/// Reads an index as [`read`] does, and hands each package to `package` instead of keeping it. What it gives lists none.
-///
-/// # Errors
-///
-/// As [`read`]. Some packages were handed over by then.
-pub fn visit(
-    bytes: &[u8],
-    limits: &Limits,
-    trusted: &[&PublicKey],
-    package: impl FnMut(IndexedPackage),
-) -> Result<Index, IndexError> {
-    visit_file(bytes, limits, Some(trusted), package)
+    collect(bytes, limits, Some(trusted))
 }
 
 /// Reads an index without checking who signed it, to show what is in it.
@@ -48,59 +34,26 @@ pub fn visit(
 ///
 /// Those of [`read`] but for [`IndexError::Untrusted`].
 pub fn read_unverified(bytes: &[u8], limits: &Limits) -> Result<Index, IndexError> {
-    read_file(bytes, limits, None)
+    collect(bytes, limits, None)
 }
 
-/// Reads an index as [`read_unverified`] does, and hands each package to `package` instead of keeping it.
-///
-/// # Errors
-///
-/// As [`read_unverified`].
-pub fn visit_unverified(
-    bytes: &[u8],
-    limits: &Limits,
-    package: impl FnMut(IndexedPackage),
-) -> Result<Index, IndexError> {
-    visit_file(bytes, limits, None, package)
-}
-
-/// Reads some packages of a part of an index: those whose objects `packages` point at. Each is handed to `visit`.
-///
-/// # Errors
-///
-/// As [`read`], and when a package points at anything outside of the part.
-pub fn visit_part(
-    part: Payload<'_>,
-    limits: &Limits,
-    packages: impl IntoIterator<Item = Value>,
-    mut visit: impl FnMut(IndexedPackage),
-) -> Result<(), IndexError> {
-    let mut fields = Fields::new(part, limits, limits.index);
-    for (row, number) in packages.into_iter().zip(1..) {
-        let at = |field| {
-            move |problem| IndexError::Package {
-                number,
-                field,
-                problem,
-            }
-        };
-        let row = fields.object(row, package::SLOTS).map_err(at("package"))?;
-        visit(fields.package(row, None, at)?);
-    }
-    Ok(())
-}
-
-fn read_file(
+fn collect(
     bytes: &[u8],
     limits: &Limits,
     trusted: Option<&[&PublicKey]>,
 ) -> Result<Index, IndexError> {
     let mut packages = Vec::new();
-    let index = visit_file(bytes, limits, trusted, |package| packages.push(package))?;
+    let index = visit(bytes, limits, trusted, |package| packages.push(package))?;
     Ok(Index { packages, ..index })
 }
 
-fn visit_file(
+/// Reads an index as [`read`] or, without `trusted`, as [`read_unverified`] does, and hands each package to `package` instead of keeping
+/// it. What it gives lists none.
+///
+/// # Errors
+///
+/// As these. Some packages were handed over by then.
+pub fn visit(
     bytes: &[u8],
     limits: &Limits,
     trusted: Option<&[&PublicKey]>,
@@ -116,18 +69,61 @@ fn visit_file(
         Some(trusted) => verify(database, &signatures, trusted)?,
         None => Vec::new(),
     };
-    let header = |error| IndexError::Root {
-        field: "header",
-        problem: FieldError::Payload(error),
+    let at = |field| move |problem| IndexError::Root { field, problem };
+    let payload = Payload::new(database).map_err(|error| at("header")(error.into()))?;
+    let mut fields = Fields::new(payload, limits, limits.index);
+    let root = fields.object(payload.root(), index::SLOTS);
+    let root = root.map_err(at("root"))?;
+    let description = fields.text(root.value(index::DESCRIPTION));
+    let pkgname_spec = fields.text(root.value(index::PKGNAME_SPEC));
+    let rows = fields.slots(root.value(index::PACKAGES), size_of::<IndexedPackage>());
+    let index = Index {
+        description: description.map_err(at("description"))?,
+        pkgname_spec: pkgname_spec.map_err(at("pkgname-spec"))?,
+        packages: Vec::new(),
+        signed_by: signatures.iter().map(|signature| signature.key).collect(),
+        verified_by,
     };
-    let payload = Payload::new(database).map_err(header)?;
-    let reader = Reader {
-        fields: Fields::new(payload, limits, limits.index),
-    };
-    let mut index = reader.index(package)?;
-    index.signed_by = signatures.iter().map(|signature| signature.key).collect();
-    index.verified_by = verified_by;
+    visit_sorted(&mut fields, rows.map_err(at("packages"))?, package)?;
     Ok(index)
+}
+
+/// Reads some packages of a part of an index: those whose objects `packages` point at. Each is handed to `visit`.
+///
+/// # Errors
+///
+/// As [`read`], and when a package points at anything outside of the part.
+pub fn visit_part(
+    part: Payload<'_>,
+    limits: &Limits,
+    packages: impl IntoIterator<Item = Value>,
+    mut visit: impl FnMut(IndexedPackage),
+) -> Result<(), IndexError> {
+    let mut fields = Fields::new(part, limits, limits.index);
+    for (row, number) in packages.into_iter().zip(1..) {
+        visit(read_package(&mut fields, row, number)?);
+    }
+    Ok(())
+}
+
+/// Says that something is wrong with a field of the package of that number.
+fn at(number: usize, field: &'static str) -> impl Fn(FieldError) -> IndexError {
+    move |problem| IndexError::Package {
+        number,
+        field,
+        problem,
+    }
+}
+
+fn read_package(
+    fields: &mut Fields<'_>,
+    row: Value,
+    number: usize,
+) -> Result<IndexedPackage, IndexError> {
+    let row = fields.object(row, package::SLOTS);
+    fields.package(row.map_err(at(number, "package"))?, None, |field| {
+        at(number, field)
+    })
 }
 
 /// The one database block, and the signatures after it that could be apk's.
@@ -180,71 +176,30 @@ fn verify(
     Ok(verified_by)
 }
 
-struct Reader<'a> {
-    fields: Fields<'a>,
-}
-
-impl<'a> Reader<'a> {
-    fn index(mut self, package: impl FnMut(IndexedPackage)) -> Result<Index, IndexError> {
-        let at = |field| move |problem| IndexError::Root { field, problem };
-        let root = self.fields.object(self.fields.payload.root(), index::SLOTS);
-        let root = root.map_err(at("root"))?;
-        let description = self.fields.text(root.value(index::DESCRIPTION));
-        let pkgname_spec = self.fields.text(root.value(index::PKGNAME_SPEC));
-        let rows = self
-            .fields
-            .slots(root.value(index::PACKAGES), size_of::<IndexedPackage>());
-        let (description, pkgname_spec) = (
-            description.map_err(at("description"))?,
-            pkgname_spec.map_err(at("pkgname-spec"))?,
-        );
-        self.packages(rows.map_err(at("packages"))?, package)?;
-        Ok(Index {
-            description,
-            pkgname_spec,
-            packages: Vec::new(),
-            signed_by: Vec::new(),
-            verified_by: Vec::new(),
-        })
+/// Reads the packages of an index, which have to be sorted.
+fn visit_sorted(
+    fields: &mut Fields<'_>,
+    rows: Slots<'_>,
+    mut visit: impl FnMut(IndexedPackage),
+) -> Result<(), IndexError> {
+    let (found, limit) = (rows.len(), fields.limits.index_records);
+    if found as u64 > limit {
+        return Err(IndexError::Packages { found, limit });
     }
-
-    fn packages(
-        &mut self,
-        rows: Slots<'a>,
-        mut visit: impl FnMut(IndexedPackage),
-    ) -> Result<(), IndexError> {
-        let (found, limit) = (rows.len(), self.fields.limits.index_records);
-        if found as u64 > limit {
-            return Err(IndexError::Packages { found, limit });
-        }
-        let mut before: Option<IndexedPackage> = None;
-        for (row, number) in rows.iter().zip(1..) {
-            let at = |field| {
-                move |problem| IndexError::Package {
-                    number,
-                    field,
-                    problem,
-                }
-            };
-            let row = self
-                .fields
-                .object(row, package::SLOTS)
-                .map_err(at("package"))?;
-            let package = self.fields.package(row, None, at)?;
-            if let Some(before) = before.take() {
-                if !order(&before, &package).is_lt() {
-                    let name = Quoted::new(package.facts.name.as_str());
-                    return Err(at("package")(FieldError::Order(name)));
-                }
-                visit(before);
+    let mut before: Option<IndexedPackage> = None;
+    for (row, number) in rows.iter().zip(1..) {
+        let package = read_package(fields, row, number)?;
+        if let Some(before) = before.take() {
+            if !order(&before, &package).is_lt() {
+                let name = Quoted::new(package.facts.name.as_str());
+                return Err(at(number, "package")(FieldError::Order(name)));
             }
-            before = Some(package);
+            visit(before);
         }
-        if let Some(last) = before {
-            visit(last);
-        }
-        Ok(())
+        before = Some(package);
     }
+    before.into_iter().for_each(visit);
+    Ok(())
 }
 
 /// The order of the package array: name, version, hash (apk-tools `src/apk_adb.c`, `schema_pkginfo`).

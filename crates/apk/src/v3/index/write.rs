@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use thiserror::Error;
 
 use super::IndexEntry;
@@ -198,12 +199,8 @@ fn commit_bytes(format: Format, commit: &str) -> Option<Vec<u8>> {
             Some(bytes.to_vec())
         }
         Format::V3 => {
-            let (pairs, rest) = commit.as_bytes().as_chunks::<2>();
-            let bytes: Option<Vec<u8>> = pairs
-                .iter()
-                .map(|pair| read_hex::<1>(pair).map(|[byte]| byte))
-                .collect();
-            bytes.filter(|bytes| rest.is_empty() && !bytes.is_empty())
+            let bytes = HEXLOWER_PERMISSIVE.decode(commit.as_bytes()).ok();
+            bytes.filter(|bytes| !bytes.is_empty())
         }
     }
 }

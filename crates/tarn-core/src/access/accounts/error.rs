@@ -4,9 +4,12 @@ use crate::access::passwords::{PasswordError, WeakPassword};
 use tarn_base::{
     hint::Hint,
     names::{OwnerName, TeamName},
+    printable::is_printable,
     random::RandomError,
 };
-use tarn_store::metadata::{AddOwnerError, ChangeUserError, MAX_FORMER_NAMES, MetadataError, Role};
+use tarn_store::metadata::{
+    AddOwnerError, AddTokenError, ChangeUserError, MAX_FORMER_NAMES, MetadataError, Role,
+};
 
 /// The longest label of a token, in bytes.
 pub const MAX_LABEL: usize = 64;
@@ -130,11 +133,30 @@ pub enum AccountError {
     Metadata(#[from] MetadataError),
 }
 
+/// Says whether a token may be called so.
+pub(crate) fn check_label(label: &str) -> Result<(), AccountError> {
+    if label.is_empty() || label.len() > MAX_LABEL || !label.chars().all(is_printable) {
+        return Err(AccountError::BadLabel);
+    }
+    Ok(())
+}
+
 impl AccountError {
     pub(crate) fn from_adding(error: AddOwnerError, name: &OwnerName) -> Self {
         match error {
             AddOwnerError::NameTaken => Self::NameTaken(name.clone()),
             AddOwnerError::Metadata(error) => error.into(),
+        }
+    }
+
+    pub(crate) fn from_adding_token(error: AddTokenError, user: &OwnerName, label: &str) -> Self {
+        match error {
+            AddTokenError::LabelTaken => Self::LabelTaken {
+                user: user.clone(),
+                label: label.to_owned(),
+            },
+            AddTokenError::TooMany => Self::TooManyTokens(user.clone()),
+            AddTokenError::Metadata(error) => error.into(),
         }
     }
 

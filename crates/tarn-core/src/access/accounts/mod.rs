@@ -10,6 +10,7 @@ mod teams;
 mod tokens;
 mod users;
 
+pub(crate) use self::error::check_label;
 pub use self::{
     error::{AccountError, MAX_LABEL, MAX_TEAMS, MAX_TOKENS},
     tokens::TokenRequest,
@@ -18,7 +19,7 @@ pub use self::{
 use super::passwords::{self, PasswordCost};
 use tarn_base::{clock::Clock, names::OwnerName};
 use tarn_base::{random::Random, secret::Secret};
-use tarn_store::metadata::{Actor, Metadata, Owner, OwnerKind, User, Visibility};
+use tarn_store::metadata::{Act, Actor, Metadata, Owner, OwnerKind, User, Visibility};
 
 /// The user that the first run makes.
 pub const FIRST_USER: &str = "admin";
@@ -107,15 +108,22 @@ impl Accounts {
         }
     }
 
+    /// What is done now, by that actor.
+    fn act<'a>(&self, by: &'a Actor) -> Act<'a> {
+        by.at(self.clock.now())
+    }
+
     async fn hash(&self, password: &Secret) -> Result<String, AccountError> {
         passwords::check_new(password)?;
         Ok(passwords::hash(password.clone(), self.cost, &self.random).await?)
     }
 
+    /// One user.
+    ///
     /// # Errors
     ///
-    /// When there is no such user.
-    async fn user(&self, name: &OwnerName) -> Result<User, AccountError> {
+    /// When there is none of that name.
+    pub async fn find_user(&self, name: &OwnerName) -> Result<User, AccountError> {
         match self.metadata.user(name).await? {
             Some(user) => Ok(user),
             None => Err(self
@@ -125,10 +133,12 @@ impl Accounts {
         }
     }
 
+    /// One organisation.
+    ///
     /// # Errors
     ///
-    /// When there is no such organisation.
-    async fn organisation(&self, name: &OwnerName) -> Result<Owner, AccountError> {
+    /// When there is none of that name.
+    pub async fn find_organisation(&self, name: &OwnerName) -> Result<Owner, AccountError> {
         self.owner_of(OwnerKind::Organisation, name).await
     }
 

@@ -20,9 +20,9 @@ impl Accounts {
         if name.is_reserved() {
             return Err(AccountError::Reserved(name.clone()));
         }
-        let owner = self.user(owner).await?;
+        let owner = self.find_user(owner).await?;
         self.metadata
-            .add_organisation(name, visibility, owner.id, &by.at(self.clock.now()))
+            .add_organisation(name, visibility, owner.id, &self.act(by))
             .await
             .map_err(|error| AccountError::from_adding(error, name))
     }
@@ -40,10 +40,10 @@ impl Accounts {
         role: Option<Role>,
         by: &Actor,
     ) -> Result<bool, AccountError> {
-        let found = self.organisation(organisation).await?;
-        let member = self.user(user).await?;
+        let found = self.find_organisation(organisation).await?;
+        let member = self.find_user(user).await?;
         self.metadata
-            .set_member(found.id, member.id, role, &by.at(self.clock.now()))
+            .set_member(found.id, member.id, role, &self.act(by))
             .await
             .map_err(|error| match error {
                 TeamError::Metadata(error) => error.into(),
@@ -58,15 +58,6 @@ impl Accounts {
             })
     }
 
-    /// One organisation.
-    ///
-    /// # Errors
-    ///
-    /// When there is none of that name.
-    pub async fn find_organisation(&self, name: &OwnerName) -> Result<Owner, AccountError> {
-        self.organisation(name).await
-    }
-
     /// The members of an organisation, with their teams and the greatest of their roles.
     ///
     /// # Errors
@@ -77,7 +68,7 @@ impl Accounts {
         organisation: &OwnerName,
         window: Window,
     ) -> Result<Page<Member>, AccountError> {
-        let organisation = self.organisation(organisation).await?;
+        let organisation = self.find_organisation(organisation).await?;
         Ok(self.metadata.members(organisation.id, window).await?)
     }
 
@@ -91,7 +82,7 @@ impl Accounts {
         user: &OwnerName,
         window: Window,
     ) -> Result<Page<(Owner, Team)>, AccountError> {
-        let user = self.user(user).await?;
+        let user = self.find_user(user).await?;
         Ok(self.metadata.teams_of_user(user.id, window).await?)
     }
 }

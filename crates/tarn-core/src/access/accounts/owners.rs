@@ -22,11 +22,9 @@ impl Accounts {
         by: &Actor,
     ) -> Result<bool, AccountError> {
         let owner = self.owner_of(kind, name).await?;
-        let act = by.at(self.clock.now());
-        Ok(self
-            .metadata
-            .set_visibility(owner.id, visibility, &act)
-            .await?)
+        let act = self.act(by);
+        let changed = self.metadata.set_visibility(owner.id, visibility, &act);
+        Ok(changed.await?)
     }
 
     /// Changes which versions the packages of a user or an organisation may have; with `None` the server's rule holds.
@@ -43,7 +41,7 @@ impl Accounts {
         by: &Actor,
     ) -> Result<bool, AccountError> {
         let owner = self.owner_of(kind, name).await?;
-        let act = by.at(self.clock.now());
+        let act = self.act(by);
         Ok(self.metadata.set_version_rule(owner.id, rule, &act).await?)
     }
 
@@ -80,7 +78,7 @@ impl Accounts {
             Some(renamed.to_string())
         };
         self.metadata
-            .rename_owner(owner.id, new, &relimit, &by.at(self.clock.now()))
+            .rename_owner(owner.id, new, &relimit, &self.act(by))
             .await
             .map_err(|error| match error {
                 RenameError::NameTaken => AccountError::NameTaken(new.clone()),
@@ -97,7 +95,7 @@ impl Accounts {
     /// Lets a former name go: it is free for everybody. Whether it was one. For administrators of the server: who relies
     /// on the old name gets whatever its next owner has.
     pub async fn release_name(&self, name: &OwnerName, by: &Actor) -> Result<bool, AccountError> {
-        let act = by.at(self.clock.now());
+        let act = self.act(by);
         Ok(self.metadata.release_name(name, &act).await?)
     }
 
@@ -117,7 +115,7 @@ impl Accounts {
         let owner = self.owner_of(kind, name).await?;
         let removed = self
             .metadata
-            .remove_owner(owner.id, with_packages, &by.at(self.clock.now()))
+            .remove_owner(owner.id, with_packages, &self.act(by))
             .await;
         removed.map_err(|error| match error {
             RemoveOwnerError::HasPackages(count) => AccountError::HasPackages {

@@ -20,10 +20,10 @@ impl Accounts {
         by: &Actor,
     ) -> Result<Team, AccountError> {
         refuse_limits(role, limits)?;
-        let found = self.organisation(organisation).await?;
-        let act = by.at(self.clock.now());
+        let found = self.find_organisation(organisation).await?;
+        let (limits, act) = (limits.to_string(), self.act(by));
         self.metadata
-            .add_team(found.id, team, role, &limits.to_string(), MAX_TEAMS, &act)
+            .add_team(found.id, team, role, &limits, MAX_TEAMS, &act)
             .await
             .map_err(|error| account_error(error, organisation, team))
     }
@@ -42,9 +42,8 @@ impl Accounts {
     ) -> Result<bool, AccountError> {
         let found = self.find_team(organisation, team).await?;
         refuse_limits(found.role, limits)?;
-        let act = by.at(self.clock.now());
         self.metadata
-            .set_team_limits(&found, &limits.to_string(), &act)
+            .set_team_limits(&found, &limits.to_string(), &self.act(by))
             .await
             .map_err(|error| account_error(error, organisation, team))
     }
@@ -62,7 +61,7 @@ impl Accounts {
     ) -> Result<(), AccountError> {
         let found = self.find_team(organisation, team).await?;
         self.metadata
-            .remove_team(&found, &by.at(self.clock.now()))
+            .remove_team(&found, &self.act(by))
             .await
             .map_err(|error| account_error(error, organisation, team))
     }
@@ -80,9 +79,9 @@ impl Accounts {
         by: &Actor,
     ) -> Result<bool, AccountError> {
         let found = self.find_team(organisation, team).await?;
-        let user = self.user(user).await?;
+        let user = self.find_user(user).await?;
         self.metadata
-            .add_team_member(&found, user.id, &by.at(self.clock.now()))
+            .add_team_member(&found, user.id, &self.act(by))
             .await
             .map_err(|error| account_error(error, organisation, team))
     }
@@ -100,9 +99,9 @@ impl Accounts {
         by: &Actor,
     ) -> Result<bool, AccountError> {
         let found = self.find_team(organisation, team).await?;
-        let member = self.user(user).await?;
+        let member = self.find_user(user).await?;
         self.metadata
-            .remove_team_member(&found, member.id, &by.at(self.clock.now()))
+            .remove_team_member(&found, member.id, &self.act(by))
             .await
             .map_err(|error| account_error(error, organisation, team))
     }
@@ -117,7 +116,7 @@ impl Accounts {
         organisation: &OwnerName,
         window: Window,
     ) -> Result<Page<(Team, u64)>, AccountError> {
-        let organisation = self.organisation(organisation).await?;
+        let organisation = self.find_organisation(organisation).await?;
         Ok(self.metadata.teams(organisation.id, window).await?)
     }
 
@@ -131,7 +130,7 @@ impl Accounts {
         organisation: &OwnerName,
         team: &TeamName,
     ) -> Result<Team, AccountError> {
-        let found = self.organisation(organisation).await?;
+        let found = self.find_organisation(organisation).await?;
         self.metadata
             .team(found.id, team)
             .await?

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AccountError, Accounts, MAX_LABEL, MAX_TOKENS};
+use super::{AccountError, Accounts, MAX_TOKENS, check_label};
 use crate::access::{
     caller::UsedToken,
     networks::Networks,
@@ -10,8 +10,8 @@ use crate::access::{
     scopes::{Scope, Scopes},
     tokens,
 };
-use tarn_base::{clock::Timestamp, names::OwnerName, printable::is_printable, secret::Secret};
-use tarn_store::metadata::{Actor, AddTokenError, NewToken, OwnerKind, Page, Token, Window};
+use tarn_base::{clock::Timestamp, names::OwnerName, secret::Secret};
+use tarn_store::metadata::{Actor, NewToken, OwnerKind, Page, Token, Window};
 
 /// A token to be made.
 #[derive(Debug, Clone)]
@@ -58,9 +58,7 @@ impl Accounts {
         by: &Actor,
     ) -> Result<(Token, Secret), AccountError> {
         let label = request.label;
-        if label.is_empty() || label.len() > MAX_LABEL || !label.chars().all(is_printable) {
-            return Err(AccountError::BadLabel);
-        }
+        check_label(label)?;
         let short = |lifetime| lifetime < Duration::from_secs(1);
         if request.lifetime.is_some_and(short) {
             return Err(AccountError::NoLifetime);
@@ -90,14 +88,7 @@ impl Accounts {
             at_most: MAX_TOKENS,
         };
         let token = self.metadata.add_token(new, &by.at(now)).await;
-        let token = token.map_err(|error| match error {
-            AddTokenError::LabelTaken => AccountError::LabelTaken {
-                user: owner.clone(),
-                label: label.to_owned(),
-            },
-            AddTokenError::TooMany => AccountError::TooManyTokens(owner.clone()),
-            AddTokenError::Metadata(error) => error.into(),
-        })?;
+        let token = token.map_err(|error| AccountError::from_adding_token(error, owner, label))?;
         Ok((token, secret))
     }
 
@@ -114,7 +105,7 @@ impl Accounts {
         by: &Actor,
     ) -> Result<bool, AccountError> {
         let owner = self.owner_of(kind, owner).await?;
-        let act = by.at(self.clock.now());
+        let act = self.act(by);
         Ok(self.metadata.remove_token(owner.id, label, &act).await?)
     }
 

@@ -57,7 +57,7 @@ impl Accounts {
             visibility,
         };
         self.metadata
-            .add_user(user, &by.at(self.clock.now()))
+            .add_user(user, &self.act(by))
             .await
             .map_err(|error| AccountError::from_adding(error, name))
     }
@@ -76,7 +76,7 @@ impl Accounts {
         order: UserOrder<'_>,
         by: &Actor,
     ) -> Result<bool, AccountError> {
-        let user = self.user(name).await?;
+        let user = self.find_user(name).await?;
         let hash = match order.password {
             Some(password) => Some(self.hash(password).await?),
             None => None,
@@ -88,7 +88,7 @@ impl Accounts {
             disabled: order.disabled,
         };
         self.metadata
-            .change_user(user.id, change, &by.at(self.clock.now()))
+            .change_user(user.id, change, &self.act(by))
             .await
             .map_err(|error| AccountError::from_changing(error, name))
     }
@@ -138,14 +138,5 @@ impl Accounts {
     /// Every user.
     pub async fn users(&self) -> Result<Vec<User>, AccountError> {
         Ok(self.metadata.users().await?)
-    }
-
-    /// One user.
-    ///
-    /// # Errors
-    ///
-    /// When there is none of that name.
-    pub async fn find_user(&self, name: &OwnerName) -> Result<User, AccountError> {
-        self.user(name).await
     }
 }

@@ -13,7 +13,7 @@ use super::{Access, AuthError};
 use crate::access::{
     caller::{By, SignedIn},
     code::Code,
-    guesses::{Attempt, Guesses, network},
+    guesses::{Attempt, Guesses, bytes_of, network},
     passwords::{Checker, PasswordError},
     second_factor::FactorError,
 };
@@ -154,14 +154,8 @@ impl Access {
             return Ok(());
         };
         let code = code.ok_or(AuthError::CodeNeeded)?;
-        let by = Actor {
-            account: Some((user.id, user.name.clone())),
-            token: None,
-            address: Some(peer),
-            through: Through::Http,
-        };
         self.second_factors
-            .take(user.id, &factor, code, &by)
+            .take(user.id, &factor, code, &actor(user, peer))
             .await
             .map_err(|error| match error {
                 FactorError::WrongCode => AuthError::WrongCode,
@@ -201,11 +195,17 @@ impl Access {
             hash.update(name.as_bytes());
         }
         hash.update(password.expose().as_bytes());
-        let mut key = [0; 32];
-        for (byte, value) in key.iter_mut().zip(hash.sign().as_ref()) {
-            *byte = *value;
-        }
-        key
+        bytes_of(hash.sign())
+    }
+}
+
+/// A user who signs in, as the records of who did what have them.
+pub(super) fn actor(user: &User, address: IpAddr) -> Actor {
+    Actor {
+        account: Some((user.id, user.name.clone())),
+        token: None,
+        address: Some(address),
+        through: Through::Http,
     }
 }
 
@@ -230,12 +230,12 @@ impl Passwords {
         };
         let (passwords, password) = (Arc::clone(self), password.clone());
         let checked = tokio::spawn(async move {
-            let place = if attempt.delay().is_zero() {
+            let place = if attempt.delay.is_zero() {
                 place
             } else {
                 // Who waits for a turn takes no place from those who don't.
                 drop(place);
-                tokio::time::sleep(attempt.delay()).await;
+                tokio::time::sleep(attempt.delay).await;
                 passwords.checker.place_in_turn().await?
             };
             drop(held);
@@ -296,7 +296,7 @@ impl Passwords {
 
     /// Writes down how an attempt ended.
     async fn end(self: &Arc<Self>, attempt: &Attempt, was_wrong: bool) {
-        if attempt.is_in_the_database() {
+        if attempt.in_the_database {
             if !was_wrong
                 && let Err(error) = self.guesses.forgive_together(&self.metadata, attempt).await
             {

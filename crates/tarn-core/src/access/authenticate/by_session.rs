@@ -1,13 +1,13 @@
 //! Who signs in with a browser: the password, the code where there is one, and from then on the cookie of a session.
 
-use super::{Access, AuthError};
+use super::{Access, AuthError, by_password::actor};
 use crate::access::{
     caller::{By, Caller, SignedIn},
     code::Code,
-    sessions::{BeginError, Browser, Sessions, SignIn},
+    sessions::{Browser, Sessions, SignIn},
 };
 use tarn_base::secret::Secret;
-use tarn_store::metadata::{Actor, Session, Through, User};
+use tarn_store::metadata::{Session, User};
 
 impl Access {
     /// The sessions.
@@ -94,7 +94,7 @@ impl Access {
         if user.id != session.user {
             return Err(AuthError::WrongCredentials);
         }
-        let by = actor(&user, browser);
+        let by = actor(&user, browser.address);
         if self.sessions.prove(session.id, &by).await? {
             Ok(())
         } else {
@@ -114,20 +114,9 @@ impl Access {
     }
 
     async fn begin_session(&self, user: &User, browser: &Browser<'_>) -> Result<Secret, AuthError> {
-        let by = actor(user, browser);
-        let begun = self.sessions.begin(user, browser, &by).await;
-        begun.map_err(|error| match error {
-            BeginError::Metadata(error) => error.into(),
-            BeginError::Random(error) => AuthError::Session(error),
-        })
-    }
-}
-
-fn actor(user: &User, browser: &Browser<'_>) -> Actor {
-    Actor {
-        account: Some((user.id, user.name.clone())),
-        token: None,
-        address: Some(browser.address),
-        through: Through::Http,
+        let secret = self.sessions.new_secret().map_err(AuthError::Session)?;
+        let by = actor(user, browser.address);
+        self.sessions.begin(&secret, user, browser, &by).await?;
+        Ok(secret)
     }
 }

@@ -37,10 +37,10 @@ use super::{
     sessions::Sessions,
     tokens,
 };
-use tarn_base::random::{Random, RandomError};
+use crate::common::Common;
 use tarn_base::{
     clock::{Clock, Timestamp},
-    sealer::Sealer,
+    random::{Random, RandomError},
 };
 use tarn_store::metadata::{Metadata, MetadataError, Owner, OwnerKind};
 
@@ -64,21 +64,23 @@ pub struct Access {
 }
 
 impl Access {
-    /// Checks credentials against `metadata`. The secrets of second factors are those that `second_factors` opens, and `sealer`
-    /// gives the key by which the names in counts of wrong passwords are hashed.
+    /// Checks credentials. The secrets of second factors are those that `second_factors` opens, and the sealer gives the key by which
+    /// the names in counts of wrong passwords are hashed.
     ///
     /// # Errors
     ///
     /// When the operating system has no random bytes for the key of this process.
     pub fn new(
-        metadata: Metadata,
-        clock: Clock,
+        common: Common,
         limits: AccessLimits,
         second_factors: SecondFactors,
-        sealer: &Sealer,
     ) -> Result<Self, RandomError> {
         let mut key = zeroize::Zeroizing::new([0_u8; 32]);
         Random::system().fill(&mut *key)?;
+        let guessed_names = common.sealer.hash_key("guessed names");
+        let Common {
+            metadata, clock, ..
+        } = common.clone();
         Ok(Self {
             passwords: Arc::new(Passwords {
                 metadata: metadata.clone(),
@@ -88,18 +90,12 @@ impl Access {
                     limits.parallel_passwords,
                     limits.waiting_passwords,
                 ),
-                guesses: Guesses::new(&limits, sealer.hash_key("guessed names")),
+                guesses: Guesses::new(&limits, guessed_names),
                 held: Arc::new(Semaphore::new(limits.held_requests)),
                 most_guesses: limits.written_guesses,
                 write_interval: limits.write_interval,
             }),
-            sessions: Sessions::new(
-                metadata.clone(),
-                clock.clone(),
-                Random::system(),
-                limits.sessions,
-                sealer,
-            ),
+            sessions: Sessions::new(common, limits.sessions),
             metadata,
             clock,
             write_interval: limits.write_interval,

@@ -1,5 +1,7 @@
 //! How long a guesser waits, and what a restart leaves of that.
 
+use std::net::Ipv4Addr;
+
 use super::*;
 
 const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -21,6 +23,14 @@ fn source(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
+/// Where most come from.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+/// An attempt from there that does not wait.
+fn begin(guesses: &Guesses, account: &str, now: Timestamp) -> Result<Attempt, Duration> {
+    guesses.begin(account, HERE, now, false)
+}
+
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -28,33 +38,28 @@ fn seconds(seconds: u64) -> Duration {
 #[test]
 fn the_wait_doubles_after_the_free_ones() {
     let guesses = guesses();
-    let here = source("192.0.2.1");
     let mut now = START;
     for _ in 0..3 {
-        guesses.begin("alice", here, now, false).unwrap();
+        begin(&guesses, "alice", now).unwrap();
     }
     for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
-        assert_eq!(
-            guesses.begin("Alice", here, now, false).unwrap_err(),
-            seconds(wait)
-        );
+        assert_eq!(begin(&guesses, "Alice", now).unwrap_err(), seconds(wait));
         let almost = now.after(seconds(wait) - Duration::from_millis(1));
         assert_eq!(
-            guesses.begin("alice", here, almost, false).unwrap_err(),
+            begin(&guesses, "alice", almost).unwrap_err(),
             Duration::from_millis(1)
         );
         now = now.after(seconds(wait));
-        guesses.begin("alice", here, now, false).unwrap();
+        begin(&guesses, "alice", now).unwrap();
     }
 }
 
 #[test]
 fn those_who_wait_have_their_turns_one_after_the_other() {
     let guesses = guesses();
-    let here = source("192.0.2.1");
     let delay = |now| {
-        let attempt = guesses.begin("alice", here, now, true);
-        attempt.map(|attempt| attempt.delay())
+        let attempt = guesses.begin("alice", HERE, now, true);
+        attempt.map(|attempt| attempt.delay)
     };
     // All at once: three are free, then each waits behind the one before, and the longest wait is refused.
     let delays: Vec<_> = (0..9).map(|_| delay(START)).collect();
@@ -62,7 +67,7 @@ fn those_who_wait_have_their_turns_one_after_the_other() {
     assert_eq!(delays[..7], turns);
     assert_eq!(delays[7..], [Err(seconds(31)), Err(seconds(31))]);
     // Who does not wait gets no further, whenever it is.
-    assert!(guesses.begin("alice", here, START, false).is_err());
+    assert!(begin(&guesses, "alice", START).is_err());
     let later = START.after(seconds(20));
     assert_eq!(delay(later), Ok(seconds(11)));
     assert_eq!(delay(later), Err(seconds(43)));
@@ -71,35 +76,24 @@ fn those_who_wait_have_their_turns_one_after_the_other() {
 #[test]
 fn a_right_password_that_waited_ends_the_wait_of_all() {
     let guesses = guesses();
-    let here = source("192.0.2.1");
     for _ in 0..5 {
-        guesses.begin("alice", here, START, true).unwrap();
+        guesses.begin("alice", HERE, START, true).unwrap();
     }
-    let right = guesses.begin("alice", here, START, true).unwrap();
-    assert_eq!(right.delay(), seconds(7));
+    let right = guesses.begin("alice", HERE, START, true).unwrap();
+    assert_eq!(right.delay, seconds(7));
     let _ = guesses.forgive(&right);
-    let next = guesses.begin("alice", here, START.after(seconds(7)), true);
-    assert_eq!(next.unwrap().delay(), seconds(0));
+    let next = guesses.begin("alice", HERE, START.after(seconds(7)), true);
+    assert_eq!(next.unwrap().delay, seconds(0));
 }
 
 #[test]
 fn other_accounts_and_other_sources_are_not_held_up() {
     let guesses = guesses();
     for _ in 0..3 {
-        guesses
-            .begin("alice", source("192.0.2.1"), START, false)
-            .unwrap();
+        begin(&guesses, "alice", START).unwrap();
     }
-    assert!(
-        guesses
-            .begin("alice", source("192.0.2.1"), START, false)
-            .is_err()
-    );
-    assert!(
-        guesses
-            .begin("bob", source("192.0.2.1"), START, false)
-            .is_ok()
-    );
+    assert!(begin(&guesses, "alice", START).is_err());
+    assert!(begin(&guesses, "bob", START).is_ok());
     assert!(
         guesses
             .begin("alice", source("192.0.2.2"), START, false)
@@ -110,64 +104,54 @@ fn other_accounts_and_other_sources_are_not_held_up() {
 #[test]
 fn a_source_that_tries_many_accounts_is_slowed_down() {
     let guesses = guesses();
-    let here = source("192.0.2.1");
     for account in ["a", "b", "c", "d", "e", "f"] {
-        guesses.begin(account, here, START, false).unwrap();
+        begin(&guesses, account, START).unwrap();
     }
-    assert_eq!(
-        guesses.begin("g", here, START, false).unwrap_err(),
-        seconds(1)
-    );
+    assert_eq!(begin(&guesses, "g", START).unwrap_err(), seconds(1));
 }
 
 #[test]
 fn a_right_password_forgives_the_account_but_not_the_source() {
     let guesses = guesses();
-    let here = source("192.0.2.1");
     for _ in 0..5 {
-        let guess = guesses.begin("mallory", here, START, false).unwrap();
+        let guess = begin(&guesses, "mallory", START).unwrap();
         let _ = guesses.forgive(&guess);
     }
-    guesses.begin("victim", here, START, false).unwrap();
-    guesses.begin("victim", here, START, false).unwrap();
-    let own = guesses.begin("mallory", here, START, false).unwrap();
+    begin(&guesses, "victim", START).unwrap();
+    begin(&guesses, "victim", START).unwrap();
+    let own = begin(&guesses, "mallory", START).unwrap();
     let _ = guesses.forgive(&own);
-    guesses.begin("victim", here, START, false).unwrap();
-    assert!(guesses.begin("victim", here, START, false).is_err());
+    begin(&guesses, "victim", START).unwrap();
+    assert!(begin(&guesses, "victim", START).is_err());
     for other in ["x", "y", "z"] {
-        guesses.begin(other, here, START, false).unwrap();
+        begin(&guesses, other, START).unwrap();
     }
-    assert!(guesses.begin("mallory", here, START, false).is_err());
+    assert!(begin(&guesses, "mallory", START).is_err());
 }
 
 #[test]
 fn quiet_time_forgets() {
     let guesses = guesses();
-    let here = source("192.0.2.1");
     for _ in 0..3 {
-        guesses.begin("alice", here, START, false).unwrap();
+        begin(&guesses, "alice", START).unwrap();
     }
     let later = START.after(seconds(600));
     for _ in 0..3 {
-        guesses.begin("alice", here, later, false).unwrap();
+        begin(&guesses, "alice", later).unwrap();
     }
 }
 
 #[test]
 fn a_clock_that_steps_back_never_waits_longer_than_the_delay() {
     let guesses = guesses();
-    let here = source("192.0.2.1");
     for _ in 0..3 {
-        guesses.begin("alice", here, START, false).unwrap();
+        begin(&guesses, "alice", START).unwrap();
     }
     let earlier = Timestamp::from_seconds(START.seconds() - 50);
-    assert_eq!(
-        guesses.begin("alice", here, earlier, false).unwrap_err(),
-        seconds(1)
-    );
+    assert_eq!(begin(&guesses, "alice", earlier).unwrap_err(), seconds(1));
     // A clock that was wrong for a while makes no caller wait for years.
     let much_earlier = Timestamp::from_seconds(1_700_000_000);
-    guesses.begin("alice", here, much_earlier, false).unwrap();
+    begin(&guesses, "alice", much_earlier).unwrap();
 }
 
 #[test]
@@ -180,15 +164,14 @@ fn one_ipv6_host_is_one_source() {
         network(source("2001:db8:1:2::1")),
         network(source("2001:db8:1:3::1"))
     );
-    assert_eq!(network(source("::ffff:192.0.2.1")), source("192.0.2.1"));
+    assert_eq!(network(source("::ffff:192.0.2.1")), HERE);
 }
 
 #[test]
 fn what_was_counted_counts_after_a_restart() {
     let (before, after) = (guesses(), guesses());
-    let here = source("192.0.2.1");
     for _ in 0..3 {
-        let attempt = before.begin("alice", here, START, false).unwrap();
+        let attempt = begin(&before, "alice", START).unwrap();
         let _ = before.confirm(&attempt);
     }
     let counts = before.changes();
@@ -196,30 +179,26 @@ fn what_was_counted_counts_after_a_restart() {
     assert!(counts.iter().all(|count| count.count == 3), "{counts:?}");
     assert!(before.changes().is_empty());
     after.recall(&counts, START);
-    assert_eq!(
-        after.begin("Alice", here, START, false).unwrap_err(),
-        seconds(1)
-    );
+    assert_eq!(begin(&after, "Alice", START).unwrap_err(), seconds(1));
     let elsewhere = source("192.0.2.2");
     assert!(after.begin("alice", elsewhere, START, false).is_ok());
     for other in ["a", "b", "c"] {
-        after.begin(other, here, START, false).unwrap();
+        begin(&after, other, START).unwrap();
     }
-    assert!(after.begin("d", here, START, false).is_err());
+    assert!(begin(&after, "d", START).is_err());
 }
 
 #[test]
 fn what_is_forgiven_is_written_down_as_forgotten_if_it_was_written_at_all() {
     let guesses = guesses();
-    let here = source("192.0.2.1");
-    let right = guesses.begin("alice", here, START, false).unwrap();
+    let right = begin(&guesses, "alice", START).unwrap();
     assert!(!guesses.forgive(&right), "nothing to write down");
     assert!(guesses.changes().is_empty());
-    let wrong = guesses.begin("alice", here, START, false).unwrap();
+    let wrong = begin(&guesses, "alice", START).unwrap();
     let _ = guesses.confirm(&wrong);
     assert_eq!(guesses.changes().len(), 2);
     assert!(!guesses.goes_on(), "all is written");
-    let right = guesses.begin("alice", here, START, false).unwrap();
+    let right = begin(&guesses, "alice", START).unwrap();
     assert!(guesses.forgive(&right), "this one has to write");
     let mut counts: Vec<_> = guesses
         .changes()
@@ -234,9 +213,7 @@ fn what_is_forgiven_is_written_down_as_forgotten_if_it_was_written_at_all() {
 #[test]
 fn one_writer_is_called_for_at_a_time() {
     let guesses = guesses();
-    let attempt = guesses
-        .begin("alice", source("192.0.2.1"), START, false)
-        .unwrap();
+    let attempt = begin(&guesses, "alice", START).unwrap();
     assert!(guesses.confirm(&attempt));
     assert!(!guesses.confirm(&attempt));
     assert!(guesses.goes_on());
@@ -248,9 +225,7 @@ fn one_writer_is_called_for_at_a_time() {
 #[test]
 fn a_name_is_not_kept_in_the_clear() {
     let guesses = guesses();
-    let attempt = guesses
-        .begin("hunter2", source("192.0.2.1"), START, false)
-        .unwrap();
+    let attempt = begin(&guesses, "hunter2", START).unwrap();
     let _ = guesses.confirm(&attempt);
     let plain = <sha2::Sha256 as sha2::Digest>::digest(b"hunter2");
     for count in guesses.changes() {
@@ -262,8 +237,8 @@ fn a_name_is_not_kept_in_the_clear() {
 #[test]
 fn what_the_database_did_not_take_is_written_the_next_time() {
     let guesses = guesses();
-    let (here, elsewhere) = (source("192.0.2.1"), source("192.0.2.2"));
-    let wrong = guesses.begin("alice", here, START, false).unwrap();
+    let elsewhere = source("192.0.2.2");
+    let wrong = begin(&guesses, "alice", START).unwrap();
     assert!(guesses.confirm(&wrong), "this one has to write");
     let failed = guesses.changes();
     guesses.put_back(&failed);
@@ -277,14 +252,14 @@ fn what_the_database_did_not_take_is_written_the_next_time() {
     }
 
     // What is to be forgotten, too; and nothing that is remembered no more.
-    let right = guesses.begin("alice", here, START, false).unwrap();
+    let right = begin(&guesses, "alice", START).unwrap();
     let _ = guesses.forgive(&right);
     let failed = guesses.changes();
     assert!(failed.iter().any(|count| count.count == 0), "{failed:?}");
     let mut with_old = failed.clone();
     with_old.push(GuessCount {
         account: vec![9; 32],
-        source: here.to_string(),
+        source: HERE.to_string(),
         count: 3,
         last_at: START,
     });

@@ -13,8 +13,8 @@ use apk::v3::value::Value;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{State, cut::Moves, layout, part::Key};
-use crate::index::engine::{EngineError, piece::Run};
+use super::{cut::Moves, layout, part::Key};
+use crate::index::{changes::EngineError, run::Run};
 
 const LOST: EngineError = EngineError::Inconsistent("the place of a package is not known");
 
@@ -94,13 +94,15 @@ impl Sorted {
     }
 
     /// With `added`, which are sorted: each piece that one of them comes into is written anew.
-    fn with(&self, added: &[(Key<'_>, Value)], state: &State) -> Result<Self, EngineError> {
+    fn with<'k>(
+        &self,
+        added: &[(Key<'k>, Value)],
+        key_of: impl Fn(Value) -> Option<Key<'k>>,
+    ) -> Result<Self, EngineError> {
         let mut pieces: Vec<Change> = self.pieces.iter().cloned().map(Change::Kept).collect();
         for (key, value) in added {
-            let is_before = |there: Value| {
-                let there = state.key_of(there);
-                there.is_some_and(|there| there.compare(key).is_lt())
-            };
+            let is_before =
+                |there: Value| key_of(there).is_some_and(|there| there.compare(key).is_lt());
             let ends_before = |piece: &Change| piece.last().is_some_and(is_before);
             let mut index = pieces.partition_point(ends_before);
             let last = pieces.last().and_then(Change::last);
@@ -158,18 +160,23 @@ impl Change {
     }
 }
 
-/// The array after packages moved, went and came. The others keep their order.
-pub(super) fn after(before: &Sorted, moves: &Moves, state: &State) -> Result<Sorted, EngineError> {
+/// The array after packages moved, went and came. The others keep their order. `key_of` says what the package that a value points at
+/// is sorted by.
+pub(super) fn after<'k>(
+    before: &Sorted,
+    moves: &Moves,
+    key_of: impl Fn(Value) -> Option<Key<'k>>,
+) -> Result<Sorted, EngineError> {
     let written = |sequence: &i64| moves.written.get(sequence).copied().ok_or(LOST);
-    let mut added: Vec<(Key<'_>, Value)> = Vec::with_capacity(moves.added.len());
+    let mut added: Vec<(Key<'k>, Value)> = Vec::with_capacity(moves.added.len());
     for sequence in &moves.added {
         let value = written(sequence)?;
-        added.push((state.key_of(value).ok_or(LOST)?, value));
+        added.push((key_of(value).ok_or(LOST)?, value));
     }
     added.sort_by(|(one, _), (other, _)| one.compare(other));
     let nothing_moved = moves.moved.is_empty() && moves.gone.is_empty();
     if nothing_moved && added.len() <= FEW {
-        return before.with(&added, state);
+        return before.with(&added, key_of);
     }
 
     // Most packages are where they were.
@@ -189,10 +196,8 @@ pub(super) fn after(before: &Sorted, moves: &Moves, state: &State) -> Result<Sor
     let mut merged = Vec::with_capacity(stay.len() + added.len());
     let mut rest = stay.as_slice();
     for (key, value) in added {
-        let is_before = |there: &Value| {
-            let there = state.key_of(*there);
-            there.is_some_and(|there| there.compare(&key).is_lt())
-        };
+        let is_before =
+            |there: &Value| key_of(*there).is_some_and(|there| there.compare(&key).is_lt());
         let (before, behind) = rest
             .split_at_checked(rest.partition_point(is_before))
             .unwrap_or((rest, &[]));

@@ -12,11 +12,11 @@ use apk::{
 };
 
 use super::{
-    State,
     array::{self, Middle, Piece, Sorted},
     part::{Entries, Key, Part},
+    state::State,
 };
-use crate::index::engine::EngineError;
+use crate::index::changes::EngineError;
 
 /// Why a state is not served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -201,27 +201,20 @@ fn check_packages(
 
 #[cfg(test)]
 mod tests {
-    use apk::v3::{index::FieldError, schema::package, writer::Writer};
+    use apk::v3::{index::FieldError, schema::package};
 
     use super::*;
-    use crate::index::adb::{Changes, Record};
+    use crate::index::changes::{Changes, Record};
 
     fn record(sequence: i64, name: &str) -> Record {
-        let mut writer = Writer::new();
-        let mut fields = [Value::NULL; package::SLOTS - 1];
-        for (slot, text) in [
+        let bytes = apk_testkit::v3::record(&[
             (package::NAME, name),
             (package::VERSION, "1.0-r0"),
             (package::HASHES, "twenty bytes of hash"),
             (package::ARCH, "x86_64"),
-        ] {
-            fields[slot - 1] = writer.blob(text.as_bytes()).unwrap();
-        }
-        let root = writer.object(&fields).unwrap();
-        Record {
-            sequence,
-            payload: writer.finish(root).into(),
-        }
+        ]);
+        let bytes = bytes.unwrap().into();
+        Record { sequence, bytes }
     }
 
     fn state(before: &State, records: &[(i64, &str)]) -> State {

@@ -12,7 +12,7 @@ use super::{
     open::Open,
     part::{Key, Part, Source},
 };
-use crate::index::engine::EngineError;
+use crate::index::changes::EngineError;
 
 /// Packages on their way into parts.
 pub(super) struct Cut<'a> {

@@ -13,8 +13,8 @@ use apk::v3::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{State, layout, part::Part};
-use crate::index::engine::EngineError;
+use super::{layout, part::Part, state::State};
+use crate::index::changes::EngineError;
 
 /// The letters in front of a deflate stream (apk-tools `src/adb_comp.c`).
 const DEFLATED: &[u8] = b"ADBd";

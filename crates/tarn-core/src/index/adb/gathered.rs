@@ -3,8 +3,8 @@
 use apk::v3::writer::Writer;
 use bytes::Bytes;
 
-use super::{Record, State, layout, part::Source};
-use crate::index::engine::EngineError;
+use super::{layout, part::Source, state::State};
+use crate::index::changes::{EngineError, Record};
 
 /// Packages that come in batches. Their records are all in memory, uncompressed, until the index is written: sorted, and compressed once.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use super::{
     layout,
     part::{Entries, Part, Source},
 };
-use crate::index::engine::{EngineError, piece::Run};
+use crate::index::{changes::EngineError, run::Run};
 
 #[derive(Debug, Clone)]
 pub(super) struct Open {
@@ -159,19 +159,14 @@ mod tests {
     use apk::v3::{schema::package, writer::PayloadFull};
 
     use super::*;
-    use crate::index::adb::Record;
+    use crate::index::changes::Record;
 
     #[test]
     fn a_package_beyond_256_mib_is_refused() {
-        let mut writer = Writer::new();
-        let mut fields = [Value::NULL; package::SLOTS - 1];
-        for slot in [package::NAME, package::VERSION, package::HASHES] {
-            fields[slot - 1] = writer.blob(b"text").unwrap();
-        }
-        let root = writer.object(&fields).unwrap();
+        let texts = [package::NAME, package::VERSION, package::HASHES].map(|slot| (slot, "text"));
         let record = Record {
             sequence: 1,
-            payload: writer.finish(root).into(),
+            bytes: apk_testkit::v3::record(&texts).unwrap().into(),
         };
         let source = Source::of(&record).unwrap();
         assert!(Open::at((256 << 20) - 64).push(&source).is_ok());

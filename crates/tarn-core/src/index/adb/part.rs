@@ -16,19 +16,13 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::layout;
-use crate::index::engine::{EngineError, piece::Run};
+use crate::index::{
+    changes::{EngineError, Record},
+    run::Run,
+};
 
 /// What is in a part cannot be read again.
 const DAMAGED: EngineError = EngineError::Inconsistent("a part of the index cannot be read again");
-
-/// One package of an index, as a payload of its own ([`apk::v3::index::record`]).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// Its place: ever-growing within a repository.
-    pub sequence: i64,
-    /// The payload, whose root is the package.
-    pub payload: Bytes,
-}
 
 /// A package to be written: the bytes it is read from, and where it is in them.
 #[derive(Debug, Clone)]
@@ -43,11 +37,11 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn of(record: &Record) -> Result<Self, EngineError> {
-        let payload = Payload::new(&record.payload).map_err(|_| DAMAGED)?;
+        let payload = Payload::new(&record.bytes).map_err(|_| DAMAGED)?;
         Ok(Self {
             sequence: record.sequence,
             value: payload.root(),
-            bytes: record.payload.clone(),
+            bytes: record.bytes.clone(),
             base: 0,
             is_new: true,
         })

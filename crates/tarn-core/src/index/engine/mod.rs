@@ -2,7 +2,7 @@
 //!
 //! An index is one gzip member, and hashing and compressing it anew for each package is what makes publishing slow as
 //! it grows. So it is put together from runs of a deflate stream that each begin and end at a byte boundary
-//! ([`piece`]), cut where the records themselves say ([`layout`]), and the state of the hash is kept behind each of
+//! ([`super::run`]), cut where the records themselves say ([`layout`]), and the state of the hash is kept behind each of
 //! them. An append compresses the last few records, hashes the end, and is done. A removal compresses the chunk it was
 //! in, and hashes from there on.
 //!
@@ -10,61 +10,26 @@
 //! records leads to the same bytes.
 
 pub(super) mod layout;
-pub(super) mod piece;
+mod piece;
 
 use std::{
     collections::{BTreeSet, HashSet},
     sync::Arc,
 };
 
-use apk::{
-    v2::tar::{self, END_OF_ARCHIVE, EntryHeader},
-    v3::writer::{CopyError, PayloadFull},
+use apk::v2::{
+    gzip::PLAIN_HEADER,
+    tar::{self, END_OF_ARCHIVE, EntryHeader},
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use flate2::FlushCompress;
 use sha2::{Digest, Sha256};
 
-use self::piece::{Piece, Run, crc, deflate, filling, text_of, window};
-
-pub use self::piece::Record;
-
-/// The header of a gzip member that says nothing but "deflate" (RFC 1952, section 2.3).
-const GZIP_HEADER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-
-/// Why there is no next state.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EngineError {
-    /// The state contradicts itself or the changes. The index has to be derived from the database again.
-    #[error("the state of the index is inconsistent: {0}")]
-    Inconsistent(&'static str),
-    /// A number of bytes does not fit the machine or the format.
-    #[error("the index is too large")]
-    TooLarge,
-    /// The packages are too many for a v3 index.
-    #[error(transparent)]
-    Full(#[from] PayloadFull),
-}
-
-impl From<CopyError> for EngineError {
-    fn from(error: CopyError) -> Self {
-        match error {
-            CopyError::Full(full) => Self::Full(full),
-            CopyError::Unreadable(_) | CopyError::Nested => {
-                Self::Inconsistent("a package of the index cannot be read again")
-            }
-        }
-    }
-}
-
-/// What happened to an index between two generations.
-#[derive(Debug, Default)]
-pub struct Changes {
-    /// Sequences of records that are gone.
-    pub removed: BTreeSet<i64>,
-    /// Records that are new, in the order of their sequences, each above all that are there.
-    pub added: Vec<Record>,
-}
+use self::piece::{Piece, filling, text_of};
+use super::{
+    changes::{Changes, EngineError, Record, check_order},
+    run::{Run, crc, deflate, window},
+};
 
 /// The stream up to a point: what has to be known to go on from there.
 #[derive(Debug, Clone)]
@@ -174,7 +139,10 @@ impl State {
 
     /// Compresses what changes, and keeps what does not.
     fn cut(&self, changes: &Changes) -> Result<Cut, EngineError> {
-        self.check_order(&changes.added)?;
+        let last = self.links().next_back();
+        let last = last.and_then(|link| link.piece.sequences.last().copied());
+        let added = changes.added.iter().map(|record| record.sequence);
+        check_order(last, added.clone())?;
         let mut cut = Cut::default();
         let mut removal = Removal {
             sequences: &changes.removed,
@@ -192,11 +160,7 @@ impl State {
         }
 
         // A record that ends a run makes one run of the shorter ones before it.
-        let added = changes
-            .added
-            .iter()
-            .map(|record| layout::rank(record.sequence));
-        let longest = added.max().unwrap_or(0).max(1);
+        let longest = added.map(layout::rank).max().unwrap_or(0).max(1);
         let stays_open =
             cut.loose.is_empty() && !self.open.iter().any(|link| removal.touches(&link.piece));
         let kept = if stays_open {
@@ -218,7 +182,7 @@ impl State {
         cut.push(changes.added.clone())?;
         cut.finish()?;
         if removal.done != changes.removed.len() {
-            return Err(EngineError::Inconsistent("a record to remove is not there"));
+            return Err(EngineError::ABSENT);
         }
         Ok(cut)
     }
@@ -244,24 +208,6 @@ impl State {
             texts.push(text);
         }
         Ok(texts)
-    }
-
-    fn check_order(&self, added: &[Record]) -> Result<(), EngineError> {
-        let last = self
-            .open
-            .last()
-            .or(self.closed.last())
-            .and_then(|link| link.piece.sequences.last());
-        let sequences = last
-            .into_iter()
-            .chain(added.iter().map(|record| &record.sequence));
-        if sequences.is_sorted_by(|a, b| a < b) {
-            Ok(())
-        } else {
-            Err(EngineError::Inconsistent(
-                "an added record is not above all others",
-            ))
-        }
     }
 
     /// The bytes to be signed and sent. Costs the end of the stream, and a handle for each run.
@@ -351,7 +297,7 @@ impl State {
 /// The gzip header and the compressed tar header, and the stream behind them.
 fn head(entry_size: u64) -> Result<(Bytes, Point), EngineError> {
     let header = EntryHeader::file(b"APKINDEX", entry_size, 0).to_bytes();
-    let mut head = GZIP_HEADER.to_vec();
+    let mut head = PLAIN_HEADER.to_vec();
     head.extend(deflate(&header, FlushCompress::Full)?);
     let point = Point {
         sha256: Sha256::new_with_prefix(&head),

@@ -6,11 +6,7 @@ use apk::limits::Limits;
 use apk_testkit::v2::PackageBuilder;
 use bytes::Bytes;
 use futures_util::{future::join_all, stream};
-use tarn_base::{
-    clock::Clock,
-    hint::Hint as _,
-    names::{Branch, OwnerName, RepositoryName},
-};
+use tarn_base::{clock::Clock, hint::Hint as _, names::OwnerName};
 use tarn_core::{
     Registry,
     access::PlacePattern,
@@ -20,7 +16,7 @@ use tarn_core::{
 use tarn_store::metadata::{Actor, LiveFile};
 
 use super::{delete, open, publish};
-use crate::{START, main_repository, record, settings};
+use crate::{START, destination, main_repository, record, settings};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -163,14 +159,8 @@ async fn of_two_uploads_of_the_same_bytes_at_once_one_brought_them() {
     let package = Bytes::from(PackageBuilder::new("hello", "1.0-r0").build());
     let is_new = async || {
         let destination = Destination {
-            owner: alice,
-            branch: Branch::parse("edge").unwrap(),
-            repository: RepositoryName::parse("main").unwrap(),
-            by: Actor::COMMAND_LINE,
-            announced: None,
-            file_name: None,
             if_exists: IfExists::Same,
-            past: None,
+            ..destination(alice, Actor::COMMAND_LINE)
         };
         let body = stream::iter([Ok(package.clone())]);
         let published = registry.publisher().publish(destination, body).await;

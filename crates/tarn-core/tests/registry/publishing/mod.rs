@@ -14,14 +14,14 @@ use tarn_base::clock::Clock;
 use tarn_core::{
     OpenError, Registry,
     jobs::{Schedule, Swept, sweep},
-    publish::{Destination, IfExists, PublishError, Published},
+    publish::{PublishError, Published},
 };
 use tarn_store::{
     blobs::{BlobKey, Expected},
     metadata::{Actor, BlobStanding, FileAddress, OwnerId, RecordError, STRAY_GRACE},
 };
 
-use crate::{START, add_user, arch, branch, main_repository, settings};
+use crate::{START, add_user, arch, branch, destination, main_repository, settings};
 
 async fn reopen(folder: &tempfile::TempDir) -> Result<Registry, OpenError> {
     Registry::open(settings(folder.path()), Clock::manual(START)).await
@@ -47,16 +47,7 @@ async fn publish_by(
     owner: OwnerId,
     package: Vec<u8>,
 ) -> Result<Published, PublishError> {
-    let destination = Destination {
-        owner,
-        branch: branch(),
-        repository: main_repository(),
-        by,
-        announced: None,
-        file_name: None,
-        if_exists: IfExists::Refuse,
-        past: None,
-    };
+    let destination = destination(owner, by);
     // In pieces, between which others have their turn.
     let body = Bytes::from(package);
     let half = body.len() / 2;

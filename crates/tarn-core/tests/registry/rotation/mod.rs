@@ -17,7 +17,7 @@ use tarn_base::{
 use tarn_core::{
     Administration, Registry,
     index::{Format, SignedIndex},
-    keys::{Import, KeyError, ListedKey},
+    keys::{Import, KeyError, Keys, ListedKey},
     settings::Settings,
 };
 use tarn_store::metadata::{Actor, KeyState, KeyType, Owner};
@@ -89,6 +89,12 @@ impl World {
         let mut keys = self.registry.keys().list(&self.alice).await.unwrap();
         assert_eq!(keys.len(), 1);
         keys.remove(0)
+    }
+
+    /// The name of a key that signs beside the others from now on.
+    async fn rotate(&self, keys: &Keys) -> KeyName {
+        let made = keys.rotate(&self.alice, KeyType::Rsa, &BY).await;
+        made.unwrap().name
     }
 
     async fn public(&self, name: &KeyName) -> PublicKey {
@@ -198,11 +204,7 @@ async fn every_state_of_keys_and_packages_has_a_second_and_an_etag_of_its_own() 
         let keys = command_line.keys();
         let old = world.first_key().await.name;
         let mut seen = vec![world.index(format).await];
-        let new = keys
-            .rotate(&world.alice, KeyType::Rsa, &BY)
-            .await
-            .unwrap()
-            .name;
+        let new = world.rotate(keys).await;
         seen.push(world.index(format).await);
         world.publish("second").await;
         seen.push(world.index(format).await);
@@ -240,12 +242,7 @@ async fn every_state_of_keys_and_packages_has_a_second_and_an_etag_of_its_own() 
 async fn keys_that_went_and_came_back_unseen_still_move_the_date() {
     let world = World::new().await;
     let old = world.first_key().await.name;
-    world
-        .registry
-        .keys()
-        .rotate(&world.alice, KeyType::Rsa, &BY)
-        .await
-        .unwrap();
+    world.rotate(world.registry.keys()).await;
     let before = world.index(Format::V2).await;
     // Another node may have served the index without this key meanwhile, with a date between the two.
     let other = world.command_line().await;
@@ -265,11 +262,7 @@ async fn a_rotation_said_twice_makes_one_key() {
     let world = World::new().await;
     let keys = world.registry.keys();
     let old = world.first_key().await.name;
-    let new = keys
-        .rotate(&world.alice, KeyType::Rsa, &BY)
-        .await
-        .unwrap()
-        .name;
+    let new = world.rotate(keys).await;
     let refused = keys
         .rotate(&world.alice, KeyType::Rsa, &BY)
         .await
@@ -323,34 +316,17 @@ async fn an_import_takes_over_or_signs_beside() {
     let world = World::new().await;
     let keys = world.registry.keys();
     let old = world.first_key().await.name;
-    let pem = |key: &SigningKey| Secret::new(key.to_pkcs8_pem().unwrap().to_string());
-    let (one, two) = (
-        SigningKey::generate(KeySize::Rsa2048).unwrap(),
-        SigningKey::generate(KeySize::Rsa2048).unwrap(),
-    );
-    let named = |name: &str| Some(KeyName::parse(name).unwrap());
-    let one = keys
-        .import(
-            &world.alice,
-            &pem(&one),
-            named("one.rsa.pub"),
-            Import::Beside,
-            &BY,
-        )
-        .await
-        .unwrap();
+    let import = async |name: &str, others| {
+        let key = SigningKey::generate(KeySize::Rsa2048).unwrap();
+        let pem = Secret::new(key.to_pkcs8_pem().unwrap().to_string());
+        let name = Some(KeyName::parse(name).unwrap());
+        let imported = keys.import(&world.alice, &pem, name, others, &BY).await;
+        imported.unwrap()
+    };
+    let one = import("one.rsa.pub", Import::Beside).await;
     assert!(world.is_trusted_by(&old).await);
     assert!(world.is_trusted_by(&one.name).await);
-    let two = keys
-        .import(
-            &world.alice,
-            &pem(&two),
-            named("two.rsa.pub"),
-            Import::Instead,
-            &BY,
-        )
-        .await
-        .unwrap();
+    let two = import("two.rsa.pub", Import::Instead).await;
     assert!(!world.is_trusted_by(&old).await);
     assert!(!world.is_trusted_by(&one.name).await);
     assert!(world.is_trusted_by(&two.name).await);
@@ -372,11 +348,7 @@ async fn with_a_new_sealing_key_a_rotation_replaces_what_cannot_be_opened() {
     let registry = Administration::open(&other, &world.clock).await.unwrap();
     let keys = registry.keys();
     assert!(keys.signing_keys(&world.alice).await.is_err());
-    let new = keys
-        .rotate(&world.alice, KeyType::Rsa, &BY)
-        .await
-        .unwrap()
-        .name;
+    let new = world.rotate(keys).await;
     world.clock.advance(Duration::from_secs(60));
     keys.retire(&world.alice, &old, &BY).await.unwrap();
     let signing = keys.signing_keys(&world.alice).await.unwrap();

@@ -7,7 +7,7 @@ use tarn_core::webhooks::{ChangeOrder, SecretChange, WebhookError};
 use tarn_store::metadata::{Actor, DeliveryState, WebhookEvent, WebhookEvents};
 
 use super::{
-    ALL, SECRET, World, add_user,
+    ALL, SECRET, World, add_user, order,
     receiver::{Receiver, Says, status},
     states,
 };
@@ -21,12 +21,12 @@ async fn an_owner_has_at_most_twenty() {
         world.add("https://ci.example.org/").await;
     }
     let webhooks = world.registry.administration().webhooks();
-    let events = WebhookEvents::ALL;
-    let more = webhooks.add(&world.alice, "https://ci.example.org/", events, None, BY);
+    let one = || order("https://ci.example.org/", None);
+    let more = webhooks.add(&world.alice, one(), BY);
     assert!(matches!(more.await, Err(WebhookError::TooMany(_))));
     assert_eq!(webhooks.list(&world.alice).await.unwrap().len(), 20);
     let bob = add_user(&world.registry, "bob").await;
-    let other = webhooks.add(&bob, "https://ci.example.org/", events, None, BY);
+    let other = webhooks.add(&bob, one(), BY);
     assert_eq!(other.await.unwrap().generated.unwrap().expose().len(), 43);
 }
 
@@ -48,8 +48,7 @@ async fn a_bad_url_or_secret_leaves_nothing() {
         ("https://user:pw@ci.example.org/", SECRET),
         (good, "a line feed\nin a secret"),
     ] {
-        let secret = Some(Secret::new(secret.to_owned()));
-        let added = webhooks.add(&world.alice, url, WebhookEvents::ALL, secret, BY);
+        let added = webhooks.add(&world.alice, order(url, Some(secret)), BY);
         assert!(added.await.is_err(), "{url}");
     }
     assert!(webhooks.list(&world.alice).await.unwrap().is_empty());
@@ -57,9 +56,7 @@ async fn a_bad_url_or_secret_leaves_nothing() {
 
 #[tokio::test]
 async fn no_one_reaches_the_webhooks_of_others() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) = World::with(Receiver::new().await).await;
     world.publish("hello").await.unwrap();
     world.deliver().await;
     let bob = add_user(&world.registry, "bob").await;
@@ -104,9 +101,8 @@ async fn no_one_reaches_the_webhooks_of_others() {
 
 #[tokio::test]
 async fn a_webhook_removed_while_messages_are_pending_or_under_way_leaves_nothing() {
-    let world = World::new().await;
-    let receiver = Receiver::saying(status("500 Internal Server Error")).await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) =
+        World::with(Receiver::saying(status("500 Internal Server Error")).await).await;
     world.publish("one").await.unwrap();
     world.deliver().await;
     receiver.say(Says::Nothing);
@@ -131,9 +127,7 @@ async fn a_webhook_removed_while_messages_are_pending_or_under_way_leaves_nothin
 
 #[tokio::test]
 async fn a_disabled_webhook_gives_up_what_is_pending_and_receives_nothing_new() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) = World::with(Receiver::new().await).await;
     let webhooks = world.registry.administration().webhooks();
     let number = added.webhook.id.number();
     let set = async |active| {

@@ -11,12 +11,13 @@ use tokio::{
 };
 
 use super::{
-    World, client,
+    World, client, order,
     receiver::{Receiver, Says, status},
 };
 
-/// The log entry of one message to a receiver.
-async fn after(world: &World, receiver: &Receiver) -> Delivery {
+/// The log entry of one message to a receiver that answers so.
+async fn after(world: &World, says: Says) -> Delivery {
+    let receiver = Receiver::saying(says).await;
     let added = world.add(&receiver.url()).await;
     let delivery = world.try_out(&added, &world.worker()).await;
     assert_eq!(receiver.received().len(), 1);
@@ -37,7 +38,7 @@ async fn every_status_of_success_is_success_and_nothing_else_is() {
         ("410 Gone", false),
         ("500 Internal Server Error", false),
     ] {
-        let found = after(&world, &Receiver::saying(status(line)).await).await;
+        let found = after(&world, status(line)).await;
         assert_eq!(found.state == DeliveryState::Delivered, delivered, "{line}");
         let number: i64 = line.split(' ').next().unwrap().parse().unwrap();
         assert_eq!(found.last_status, Some(number));
@@ -60,11 +61,7 @@ async fn a_redirect_is_not_followed() {
             "HTTP/1.1 {line}\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n",
             elsewhere.url()
         );
-        let found = after(
-            &world,
-            &Receiver::saying(Says::Bytes(answer.into_bytes())).await,
-        )
-        .await;
+        let found = after(&world, Says::Bytes(answer.into_bytes())).await;
         assert_eq!(found.state, DeliveryState::Pending);
         let error = found.last_error.unwrap();
         assert!(error.ends_with("redirects are not followed"), "{error}");
@@ -76,7 +73,7 @@ async fn a_redirect_is_not_followed() {
 async fn an_answer_without_an_end_is_read_to_the_limit_and_no_further() {
     let world = World::new().await;
     let endless = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\nx".to_vec();
-    let found = after(&world, &Receiver::saying(Says::Endless(endless)).await).await;
+    let found = after(&world, Says::Endless(endless)).await;
     assert_eq!(
         (found.state, found.last_status),
         (DeliveryState::Delivered, Some(200))
@@ -87,7 +84,7 @@ async fn an_answer_without_an_end_is_read_to_the_limit_and_no_further() {
 async fn a_body_that_stalls_takes_nothing_from_a_head_that_came() {
     let world = World::new().await;
     let stalling = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx".to_vec();
-    let found = after(&world, &Receiver::saying(Says::Stalling(stalling)).await).await;
+    let found = after(&world, Says::Stalling(stalling)).await;
     assert_eq!(
         (found.state, found.last_status, found.last_error),
         (DeliveryState::Delivered, Some(200), None)
@@ -98,7 +95,7 @@ async fn a_body_that_stalls_takes_nothing_from_a_head_that_came() {
 async fn a_head_without_an_end_is_no_answer() {
     let world = World::new().await;
     let endless = b"HTTP/1.1 200 OK\r\nX-Long: aaaa".to_vec();
-    let found = after(&world, &Receiver::saying(Says::Endless(endless)).await).await;
+    let found = after(&world, Says::Endless(endless)).await;
     assert_eq!(
         (found.state, found.last_status),
         (DeliveryState::Pending, None)
@@ -109,7 +106,7 @@ async fn a_head_without_an_end_is_no_answer() {
 async fn what_is_no_http_is_no_answer() {
     let world = World::new().await;
     for answer in ["SSH-2.0-OpenSSH_9.9\r\n", "", "HTTP/1.1 abc\r\n\r\n"] {
-        let found = after(&world, &Receiver::saying(Says::Bytes(answer.into())).await).await;
+        let found = after(&world, Says::Bytes(answer.into())).await;
         assert_eq!(
             (found.state, found.last_status),
             (DeliveryState::Pending, None)
@@ -123,7 +120,7 @@ async fn what_is_no_http_is_no_answer() {
 #[tokio::test]
 async fn a_receiver_that_hangs_is_given_up_in_time() {
     let world = World::new().await;
-    let found = after(&world, &Receiver::saying(Says::Nothing).await).await;
+    let found = after(&world, Says::Nothing).await;
     assert_eq!(
         (found.state, found.last_status),
         (DeliveryState::Pending, None)
@@ -163,11 +160,8 @@ async fn a_receiver_that_hangs_holds_up_no_other_and_the_stop_for_its_limit_only
     let bob = crate::add_user(&world.registry, "bob").await;
     let webhooks = world.registry.administration().webhooks();
     let by = &tarn_store::metadata::Actor::COMMAND_LINE;
-    let events = tarn_store::metadata::WebhookEvents::ALL;
-    let bobs = webhooks
-        .add(&bob, &good.url(), events, None, by)
-        .await
-        .unwrap();
+    let url = good.url();
+    let bobs = webhooks.add(&bob, order(&url, None), by).await.unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let worker = world.worker();
     let working = tokio::spawn(async move {
@@ -219,9 +213,8 @@ async fn while_it_runs<T>(
 
 #[tokio::test]
 async fn a_worker_waits_until_the_next_message_is_due_and_no_longer() {
-    let world = World::new().await;
-    let receiver = Receiver::saying(status("503 Service Unavailable")).await;
-    world.add(&receiver.url()).await;
+    let (world, receiver, _) =
+        World::with(Receiver::saying(status("503 Service Unavailable")).await).await;
     world.publish("hello").await.unwrap();
     world.deliver().await;
     // The next attempt is due ten seconds, and at most one more, after the first.
@@ -244,9 +237,7 @@ async fn a_worker_waits_until_the_next_message_is_due_and_no_longer() {
 
 #[tokio::test]
 async fn a_worker_does_not_look_again_and_again_while_what_is_due_waits_for_a_place() {
-    let world = World::new().await;
-    let receiver = Receiver::saying(Says::Nothing).await;
-    world.add(&receiver.url()).await;
+    let (world, receiver, _) = World::with(Receiver::saying(Says::Nothing).await).await;
     for package in ["one", "two"] {
         world.publish(package).await.unwrap();
     }

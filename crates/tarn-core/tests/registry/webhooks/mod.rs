@@ -17,8 +17,8 @@ use futures_util::stream;
 use tarn_base::{clock::Clock, secret::Secret};
 use tarn_core::{
     Registry,
-    publish::{Destination, IfExists, PublishError, Published},
-    webhooks::{Added, Deliverer, DeliveryLimits},
+    publish::{PublishError, Published},
+    webhooks::{Added, Deliverer, DeliveryLimits, WebhookOrder},
 };
 use tarn_net::{AddressRules, Client, ClientLimits, Resolver, Roots};
 use tarn_store::metadata::{
@@ -26,7 +26,8 @@ use tarn_store::metadata::{
 };
 use tempfile::TempDir;
 
-use crate::{START, add_user, arch, branch, main_repository, settings};
+use self::receiver::Receiver;
+use crate::{START, add_user, arch, branch, destination, main_repository, settings};
 
 /// The secret of the webhooks here.
 const SECRET: &str = "a secret of the tests";
@@ -36,6 +37,16 @@ const ALL: Window = Window {
     offset: 0,
     limit: u32::MAX,
 };
+
+/// A webhook that gets every event.
+fn order<'a>(url: &'a str, secret: Option<&str>) -> WebhookOrder<'a> {
+    WebhookOrder {
+        url,
+        events: WebhookEvents::ALL,
+        secret: secret.map(|secret| Secret::new(secret.to_owned())),
+        active: true,
+    }
+}
 
 /// A registry with the user `alice`, whose clock stands still.
 struct World {
@@ -57,6 +68,13 @@ impl World {
             clock,
             alice,
         }
+    }
+
+    /// The same with a webhook that leads to `receiver` and gets every event.
+    async fn with(receiver: Receiver) -> (Self, Receiver, Added) {
+        let world = Self::new().await;
+        let added = world.add(&receiver.url()).await;
+        (world, receiver, added)
     }
 
     /// The same folder, opened anew, as after a crash.
@@ -91,16 +109,7 @@ impl World {
     }
 
     async fn publish_file(&self, package: Vec<u8>) -> Result<Published, PublishError> {
-        let destination = Destination {
-            owner: self.alice.id,
-            branch: branch(),
-            repository: main_repository(),
-            by: self.alice_as_actor(),
-            announced: None,
-            file_name: None,
-            if_exists: IfExists::Refuse,
-            past: None,
-        };
+        let destination = destination(self.alice.id, self.alice_as_actor());
         let body = stream::iter([Ok(Bytes::from(package))]);
         self.registry.publisher().publish(destination, body).await
     }
@@ -129,13 +138,13 @@ impl World {
     }
 
     async fn add_for(&self, url: &str, events: WebhookEvents) -> Added {
-        let secret = Some(Secret::new(SECRET.to_owned()));
-        self.registry
-            .administration()
-            .webhooks()
-            .add(&self.alice, url, events, secret, &Actor::COMMAND_LINE)
-            .await
-            .unwrap()
+        let order = WebhookOrder {
+            events,
+            ..order(url, Some(SECRET))
+        };
+        let webhooks = self.registry.administration().webhooks();
+        let by = &Actor::COMMAND_LINE;
+        webhooks.add(&self.alice, order, by).await.unwrap()
     }
 
     /// Has a message of its own sent to a webhook by `worker`. Its entry in the log.

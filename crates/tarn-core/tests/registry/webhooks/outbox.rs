@@ -37,9 +37,7 @@ fn hmac(key: &[u8], body: &[u8]) -> String {
 
 #[tokio::test]
 async fn a_message_about_a_package_has_a_signature_over_its_very_bytes() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) = World::with(Receiver::new().await).await;
     let published = world.publish("hello").await.unwrap();
     assert_eq!(
         receiver.received().len(),
@@ -105,9 +103,7 @@ async fn a_message_about_a_package_has_a_signature_over_its_very_bytes() {
 
 #[tokio::test]
 async fn a_v3_package_is_reported_in_the_words_of_v2() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    world.add(&receiver.url()).await;
+    let (world, receiver, _) = World::with(Receiver::new().await).await;
     world.publish("hello").await.unwrap();
     let file = apk_testkit::v3::PackageBuilder::new("world", "1.0-r0").build();
     let file = file.unwrap();
@@ -144,9 +140,7 @@ async fn a_v3_package_is_reported_in_the_words_of_v2() {
 
 #[tokio::test]
 async fn a_disabled_account_receives_nothing_also_not_what_is_pending() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) = World::with(Receiver::new().await).await;
     world.publish("before").await.unwrap();
     let by = Actor::COMMAND_LINE;
     let disable = async |disabled| {
@@ -208,9 +202,7 @@ async fn each_webhook_receives_what_it_wants_in_the_order_it_happened() {
 
 #[tokio::test]
 async fn what_is_refused_is_reported_to_no_webhook() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    let added = world.add(&receiver.url()).await;
+    let (world, _receiver, added) = World::with(Receiver::new().await).await;
     world.publish("hello").await.unwrap();
     let again = world.publish("hello").await.unwrap_err();
     assert!(
@@ -223,9 +215,7 @@ async fn what_is_refused_is_reported_to_no_webhook() {
 
 #[tokio::test]
 async fn a_crash_between_the_commit_and_the_message_loses_nothing() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) = World::with(Receiver::new().await).await;
     world.publish("hello").await.unwrap();
     let world = world.reopened().await;
     world.deliver().await;
@@ -235,9 +225,7 @@ async fn a_crash_between_the_commit_and_the_message_loses_nothing() {
 
 #[tokio::test]
 async fn a_crash_during_an_attempt_has_the_message_sent_again_once_the_lease_is_over() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) = World::with(Receiver::new().await).await;
     world.publish("hello").await.unwrap();
     let lease = Duration::from_secs(120);
     let now = world.clock.now();
@@ -270,9 +258,7 @@ async fn a_crash_during_an_attempt_has_the_message_sent_again_once_the_lease_is_
 
 #[tokio::test]
 async fn two_nodes_send_a_message_once() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    world.add(&receiver.url()).await;
+    let (world, receiver, _) = World::with(Receiver::new().await).await;
     for number in 0..5 {
         world.publish(&format!("p{number}")).await.unwrap();
     }
@@ -293,9 +279,8 @@ async fn two_nodes_send_a_message_once() {
 
 #[tokio::test]
 async fn a_failed_message_is_sent_again_at_the_times_of_the_table_and_then_given_up() {
-    let world = World::new().await;
-    let receiver = Receiver::saying(status("500 Internal Server Error")).await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) =
+        World::with(Receiver::saying(status("500 Internal Server Error")).await).await;
     world.publish("hello").await.unwrap();
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     let waits = [
@@ -342,9 +327,8 @@ async fn a_failed_message_is_sent_again_at_the_times_of_the_table_and_then_given
 
 #[tokio::test]
 async fn one_that_fails_does_not_hold_up_those_behind_it() {
-    let world = World::new().await;
-    let receiver = Receiver::saying(status("503 Service Unavailable")).await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) =
+        World::with(Receiver::saying(status("503 Service Unavailable")).await).await;
     world.publish("one").await.unwrap();
     world.deliver().await;
     receiver.say(status("200 OK"));
@@ -363,9 +347,7 @@ async fn one_that_fails_does_not_hold_up_those_behind_it() {
 
 #[tokio::test]
 async fn the_log_keeps_a_hundred_messages_and_thirty_days() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    let added = world.add(&receiver.url()).await;
+    let (world, receiver, added) = World::with(Receiver::new().await).await;
     let webhooks = world.registry.administration().webhooks();
     let number = added.webhook.id.number();
     let by = &tarn_store::metadata::Actor::COMMAND_LINE;
@@ -393,9 +375,7 @@ async fn the_log_keeps_a_hundred_messages_and_thirty_days() {
 
 #[tokio::test]
 async fn a_worker_drops_from_the_log_what_grows_too_old_while_it_runs() {
-    let world = World::new().await;
-    let receiver = Receiver::new().await;
-    let added = world.add(&receiver.url()).await;
+    let (world, _receiver, added) = World::with(Receiver::new().await).await;
     let worker = world.worker();
     let (stop, stopped) = oneshot::channel::<()>();
     let working = tokio::spawn(async move {

@@ -8,11 +8,11 @@ use std::{
 use tarn_base::secret::Secret;
 use tarn_core::webhooks::{ChangeOrder, SecretChange};
 use tarn_net::Target;
-use tarn_store::metadata::{Actor, WebhookEvents};
+use tarn_store::metadata::Actor;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::{
-    SECRET, World, client,
+    SECRET, World, client, order,
     receiver::{Receiver, status},
 };
 
@@ -118,14 +118,9 @@ async fn the_database_holds_no_secret_in_the_clear() {
     let world = World::new().await;
     world.add("https://ci.example.org/").await;
     let webhooks = world.registry.administration().webhooks();
+    let order = order("https://ci.example.org/", None);
     let made = webhooks
-        .add(
-            &world.alice,
-            "https://ci.example.org/",
-            WebhookEvents::ALL,
-            None,
-            &Actor::COMMAND_LINE,
-        )
+        .add(&world.alice, order, &Actor::COMMAND_LINE)
         .await
         .unwrap()
         .generated

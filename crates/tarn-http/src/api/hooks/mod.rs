@@ -316,7 +316,7 @@ async fn add(
         active: new.active.unwrap_or(true),
     };
     let webhooks = of.registry.webhooks();
-    let added = webhooks.add_as(&of.owner, order, &of.by).await?;
+    let added = webhooks.add(&of.owner, order, &of.by).await?;
     let made = HookWithSecret::new(added.webhook, added.generated.as_ref());
     Ok((StatusCode::CREATED, Json(made)))
 }

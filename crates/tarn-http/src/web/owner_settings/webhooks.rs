@@ -125,7 +125,7 @@ pub(super) async fn add(of: Managed, form: Form) -> Result<Response, ApiError> {
             active: true,
         };
         let webhooks = of.registry.webhooks();
-        let added = webhooks.add_as(&of.owner, order, &of.by).await?;
+        let added = webhooks.add(&of.owner, order, &of.by).await?;
         let id = added.webhook.id.number();
         saved(&of, id, added.generated, "The webhook is added.").await
     };

@@ -1,9 +1,4 @@
-//! The engine of the v3 index: whatever order changes come in, the bytes are those of a derivation from nothing, and what is
-//! sent inflates to what is hashed.
-
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use std::collections::{BTreeMap, BTreeSet};
+//! The engine of `Packages.adb`: beside the same bytes, what is sent inflates to what is hashed.
 
 use apk::{
     limits::Limits,
@@ -20,9 +15,11 @@ use apk::{
 };
 use proptest::prelude::*;
 use tarn_core::index::{
-    adb::{Changes, Gathered, Prefix, Record, State},
-    engine::EngineError,
+    Changes, Record,
+    adb::{Gathered, Prefix, State},
 };
+
+use crate::{Records, assert_weight, in_one_run, refuses_what_cannot_be, steps};
 
 /// A package that is like no other. Some share their name.
 fn record(sequence: i64) -> Record {
@@ -68,19 +65,16 @@ fn record(sequence: i64) -> Record {
     let root = writer.object(&fields).unwrap();
     Record {
         sequence,
-        payload: writer.finish(root).into(),
+        bytes: writer.finish(root).into(),
     }
 }
 
-fn records(sequences: impl IntoIterator<Item = i64>) -> BTreeMap<i64, Record> {
-    let sequences = sequences.into_iter();
-    sequences
-        .map(|sequence| (sequence, record(sequence)))
-        .collect()
+fn records(sequences: impl IntoIterator<Item = i64>) -> Records {
+    crate::records(sequences, record)
 }
 
 /// The index of these packages, from nothing, some at a time.
-fn derived(records: &BTreeMap<i64, Record>) -> State {
+fn derived(records: &Records) -> State {
     let records: Vec<Record> = records.values().cloned().collect();
     let mut gathered = Gathered::default();
     for some in records.chunks(1000) {
@@ -168,47 +162,16 @@ fn an_append_leaves_the_bytes_before_the_end_as_they_were() {
 #[test]
 fn what_cannot_be_is_refused() {
     let state = derived(&records(1..=100));
-    let absent = Changes {
-        removed: [101].into(),
-        added: Vec::new(),
-    };
-    assert_eq!(
-        state.apply(&absent).unwrap_err(),
-        EngineError::Inconsistent("a package to remove is not there")
-    );
-    let below = Changes {
-        removed: BTreeSet::new(),
-        added: vec![record(100)],
-    };
-    assert_eq!(
-        state.apply(&below).unwrap_err(),
-        EngineError::Inconsistent("an added package is not above all others")
-    );
+    refuses_what_cannot_be(record, |changes| state.apply(changes).err());
 }
 
 #[test]
 fn the_weight_is_hardly_more_than_what_is_kept() {
     for count in [0, 1, 700, 5000] {
         let state = derived(&records(1..=count));
-        let (weight, kept) = (state.weight(), file(&state, None).0.len() as u64);
-        assert!(
-            weight + 4096 >= kept,
-            "{count} packages: {weight}, {kept} bytes"
-        );
-        assert!(
-            weight <= kept * 4 + (256 << 10),
-            "{count} packages: {weight}, {kept} bytes"
-        );
+        let kept = file(&state, None).0.len();
+        assert_weight(count, state.weight(), kept, (4, 256 << 10));
     }
-}
-
-/// One run of the same compressor over the whole payload.
-fn in_one_run(payload: &[u8]) -> usize {
-    let mut deflated = Vec::with_capacity(payload.len());
-    let mut compress = flate2::Compress::new(flate2::Compression::new(6), false);
-    let status = compress.compress_vec(payload, &mut deflated, flate2::FlushCompress::Finish);
-    assert_eq!(status.unwrap(), flate2::Status::StreamEnd);
-    deflated.len()
 }
 
 #[test]
@@ -233,36 +196,23 @@ fn versions_that_came_far_apart_are_together() {
     };
     let packages = (1..=4700).map(|sequence| {
         let text = |salt: i64| format!("{:x}", number(sequence).wrapping_mul(salt));
-        let mut writer = Writer::new();
-        let mut fields = [Value::NULL; package::SLOTS - 1];
-        for (slot, text) in [
-            (package::NAME, format!("package-{}", text(0x9e37_79b9))),
-            (package::VERSION, format!("1.{sequence}-r0")),
-            (
-                package::DESCRIPTION,
-                format!(
-                    "{} of {}",
-                    text(0x5851_f42d_4c95_7f2d),
-                    text(0x2545_f491_4f6c_dd1d)
-                ),
-            ),
+        let (one, other) = (text(0x5851_f42d_4c95_7f2d), text(0x2545_f491_4f6c_dd1d));
+        let hash = sequence.wrapping_mul(0x9e37_79b9_7f4a);
+        let bytes = apk_testkit::v3::record(&[
+            (package::NAME, &format!("package-{}", text(0x9e37_79b9))),
+            (package::VERSION, &format!("1.{sequence}-r0")),
+            (package::DESCRIPTION, &format!("{one} of {other}")),
             (
                 package::URL,
-                format!("https://example.org/{}", text(0x1405_7b7e_f767_814f)),
+                &format!("https://example.org/{}", text(0x1405_7b7e_f767_814f)),
             ),
-            (
-                package::HASHES,
-                format!("{:020x}", sequence.wrapping_mul(0x9e37_79b9_7f4a)),
-            ),
-            (package::ARCH, "x86_64".to_owned()),
-        ] {
-            fields[slot - 1] = writer.blob(text.as_bytes()).unwrap();
-        }
-        let root = writer.object(&fields).unwrap();
-        let payload = writer.finish(root).into();
-        (sequence, Record { sequence, payload })
+            (package::HASHES, &format!("{hash:020x}")),
+            (package::ARCH, "x86_64"),
+        ]);
+        let bytes = bytes.unwrap().into();
+        (sequence, Record { sequence, bytes })
     });
-    let packages: BTreeMap<i64, Record> = packages.collect();
+    let packages: Records = packages.collect();
     let (file, ..) = file(&derived(&packages), None);
     // What apk would write of the same packages: sorted, without a part.
     let whole = payload(&file).0;
@@ -277,50 +227,18 @@ fn versions_that_came_far_apart_are_together() {
     );
 }
 
-/// What happens between two readers: so many come, after gaps, and so many of those there go.
-#[derive(Debug, Clone)]
-struct Step {
-    gaps: Vec<u8>,
-    removed: Vec<prop::sample::Index>,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    // Most steps are small, as in life; some are large enough to close chunks, or to open closed ones.
-    let added = prop_oneof![8 => 0..4_usize, 2 => 0..300_usize, 2 => 700..1700_usize];
-    let removed = prop_oneof![8 => 0..3_usize, 1 => 0..200_usize];
-    let step = (added, removed).prop_flat_map(|(added, removed)| {
-        let gaps = prop::collection::vec(1..4_u8, added);
-        let removed = prop::collection::vec(any::<prop::sample::Index>(), removed);
-        (gaps, removed).prop_map(|(gaps, removed)| Step { gaps, removed })
-    });
-    prop::collection::vec(step, 1..12)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_order_of_changes_gives_the_bytes_and_the_hash_of_a_derivation_from_nothing(steps in steps()) {
-        let mut there: BTreeMap<i64, Record> = BTreeMap::new();
+    fn any_order_of_changes_gives_the_bytes_and_the_hash_of_a_derivation_from_nothing(
+        steps in steps(2, [0..300, 700..1700])
+    ) {
+        let (mut there, mut sequence) = (Records::new(), 0);
         let (mut state, mut prefix) = (State::empty(), None);
-        let mut sequence = 0;
         for step in steps {
-            let sequences: Vec<i64> = there.keys().copied().collect();
-            let removed: BTreeSet<i64> = match sequences.is_empty() {
-                true => BTreeSet::new(),
-                false => step.removed.iter().map(|index| *index.get(&sequences)).collect(),
-            };
-            let added: Vec<Record> = step
-                .gaps
-                .iter()
-                .map(|gap| {
-                    sequence += i64::from(*gap);
-                    record(sequence)
-                })
-                .collect();
-            there.retain(|sequence, _| !removed.contains(sequence));
-            there.extend(added.iter().map(|record| (record.sequence, record.clone())));
-            let next = state.apply(&Changes { removed, added }).unwrap();
+            let changes = step.take(&mut there, &mut sequence, record);
+            let next = state.apply(&changes).unwrap();
             prop_assert_eq!(next.packages(), there.len() as u64);
             next.check(Some(&state), &Limits::default()).unwrap();
             let (found, fingerprint, after) = file(&next, prefix.as_ref());
