@@ -165,7 +165,8 @@ impl Plan {
         report
     }
 
-    fn name_of(&self, owner: i64) -> String {
+    /// What an owner is called in the forge.
+    pub(crate) fn name_of(&self, owner: i64) -> String {
         let named = self.names.get(&owner).cloned();
         named.unwrap_or_else(|| format!("account {owner}"))
     }
