@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "dry_run")]
     lenient_versions: bool,
     /// Return once the index lists the packages, through any cache on the way, or fail after that long
-    #[arg(long, value_name = "DURATION", value_parser = patience, num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
     wait: Option<Duration>,
     /// How many files are sent at once
     #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
@@ -59,10 +59,6 @@ pub(crate) struct Arguments {
     json: bool,
     #[command(flatten)]
     connect: ConnectArguments,
-}
-
-fn patience(text: &str) -> Result<Duration, String> {
-    values::duration(text).map_err(|refused| format!("{}; {}", refused.problem, refused.hint))
 }
 
 /// What became of one file, as shown.
@@ -115,7 +111,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let ended = send_all(&sender, &packages, &arguments).await;
     if let (Some(patience), Ok(())) = (arguments.wait, &ended) {
-        let packages: Vec<&Checked> = packages.iter().collect();
         return wait::wait(&sender, &packages, patience).await;
     }
     ended
@@ -242,7 +237,7 @@ impl Report {
     fn say(&mut self, mut shown: Shown, failure: Option<Failure>) -> Result<(), Failure> {
         if !self.json && failure.is_none() && shown.outcome != "skipped" {
             let what = shown.url.as_deref().unwrap_or(&shown.file);
-            output::print(&format!("{} {}\n", shown.outcome, printable(what)))?;
+            output::print_line(&format!("{} {}", shown.outcome, printable(what)))?;
         }
         if let Some(failure) = failure {
             shown.error = Some(failure.what());
