@@ -2,8 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader},
     path::Path,
     process::{Child, ExitStatus, Stdio},
     thread,
@@ -14,12 +13,9 @@ use apk_testkit::v2::PackageBuilder;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    harness::{Folder, PASSWORD},
+    harness::{Folder, PASSWORD, PATIENCE, ask, ended},
     housekeeping::upload,
 };
-
-/// How long a server may take for what it does at once.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server whose standard output and standard error are what the test makes of them.
 struct Odd {
@@ -30,8 +26,8 @@ struct Odd {
 impl Odd {
     /// Starts it, and reads the address that `announced` brings.
     fn start(folder: &Folder, stdout: Stdio, stderr: Stdio) -> Child {
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--metrics", "on"];
-        let mut command = folder.command(&arguments, &[("TARN_ADMIN_PASSWORD", PASSWORD)]);
+        let line = "serve --listen 127.0.0.1:0 --metrics on";
+        let mut command = folder.command(line, &[("TARN_ADMIN_PASSWORD", PASSWORD)]);
         command.stdout(stdout).stderr(stderr).spawn().unwrap()
     }
 
@@ -49,13 +45,7 @@ impl Odd {
 
     /// The answer to a GET.
     fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
+        ask(&self.address, &format!("GET {path} HTTP/1.1"), b"")
     }
 
     fn lost_lines(&self) -> u64 {
@@ -94,14 +84,7 @@ impl Odd {
 
     fn stop(mut self) -> ExitStatus {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "the server does not end");
-            thread::sleep(Duration::from_millis(5));
-        }
+        ended(&mut self.child)
     }
 }
 

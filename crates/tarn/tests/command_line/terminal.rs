@@ -42,7 +42,7 @@ fn a_password_that_is_typed_is_asked_for_twice_and_not_shown() {
     let folder = Folder::with_registry();
     for (second, exit) in [("correct horse", 0), ("correct hose", 2)] {
         let (mut near, far) = terminal();
-        let mut command = folder.command(&["user", "password", "admin"], &[]);
+        let mut command = folder.command("user password admin", &[]);
         command.stdin(far.try_clone().unwrap()).stderr(far);
         let mut child = command.spawn().unwrap();
         // Its ends of the terminal must not stay open here.
@@ -74,7 +74,7 @@ fn a_password_that_is_typed_is_asked_for_twice_and_not_shown() {
 fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was() {
     let folder = Folder::with_registry();
     let (mut near, far) = terminal();
-    let mut command = folder.command(&["user", "password", "admin"], &[]);
+    let mut command = folder.command("user password admin", &[]);
     command
         .stdin(far.try_clone().unwrap())
         .stderr(far.try_clone().unwrap());
