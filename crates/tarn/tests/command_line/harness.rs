@@ -14,6 +14,7 @@ use std::{
 use regex::Regex;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tarn_testkit::{Line, Running};
 use tempfile::TempDir;
 
 /// How long a server may take to say something, or to end.
@@ -34,49 +35,11 @@ pub(crate) struct Said {
 
 /// A running server.
 pub(crate) struct Server {
-    child: Child,
+    child: Running,
     stdout: mpsc::Receiver<String>,
     stderr: mpsc::Receiver<String>,
     pub(crate) welcome: String,
     pub(crate) address: String,
-}
-
-/// The words behind `tarn`: one by one, or as a line with one space between each two.
-pub(crate) trait Line {
-    fn words(&self) -> Vec<&str>;
-}
-
-impl Line for str {
-    fn words(&self) -> Vec<&str> {
-        match self {
-            "" => Vec::new(),
-            line => line.split(' ').collect(),
-        }
-    }
-}
-
-impl Line for String {
-    fn words(&self) -> Vec<&str> {
-        self.as_str().words()
-    }
-}
-
-impl Line for [&str] {
-    fn words(&self) -> Vec<&str> {
-        self.to_vec()
-    }
-}
-
-impl<const COUNT: usize> Line for [&str; COUNT] {
-    fn words(&self) -> Vec<&str> {
-        self.to_vec()
-    }
-}
-
-impl Line for Vec<&str> {
-    fn words(&self) -> Vec<&str> {
-        self.clone()
-    }
 }
 
 impl Folder {
@@ -191,7 +154,7 @@ impl Folder {
         let mut server = Server {
             stdout: lines_of(child.stdout.take().unwrap()),
             stderr: lines_of(child.stderr.take().unwrap()),
-            child,
+            child: Running(child),
             welcome: String::new(),
             address: String::new(),
         };
@@ -248,13 +211,6 @@ impl Server {
             lines.iter().map(|line| line + "\n").collect::<String>()
         };
         (status, all(&self.stdout), all(&self.stderr))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

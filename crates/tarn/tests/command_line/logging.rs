@@ -11,6 +11,7 @@ use std::{
 
 use apk_testkit::v2::PackageBuilder;
 use rustix::process::{Pid, Signal, kill_process};
+use tarn_testkit::Running;
 
 use crate::{
     harness::{Folder, PASSWORD, PATIENCE, ask, ended},
@@ -19,7 +20,7 @@ use crate::{
 
 /// A server whose standard output and standard error are what the test makes of them.
 struct Odd {
-    child: Child,
+    child: Running,
     address: String,
 }
 
@@ -39,7 +40,7 @@ impl Odd {
             .find_map(|line| Some(line.strip_prefix("listening on http://")?.to_owned()));
         Self {
             address: address.unwrap(),
-            child,
+            child: Running(child),
         }
     }
 
@@ -85,13 +86,6 @@ impl Odd {
     fn stop(mut self) -> ExitStatus {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         ended(&mut self.child)
-    }
-}
-
-impl Drop for Odd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -175,6 +169,7 @@ fn a_standard_output_that_cannot_be_written_stops_nothing() {
         let mut child = Odd::start(&folder, stdout, File::create(&log).unwrap().into());
         drop(child.stdout.take());
         let address = logged_address(&log);
+        let child = Running(child);
         let server = Odd { child, address };
         assert!(
             server.get("/healthz").starts_with("HTTP/1.1 200"),

@@ -124,11 +124,7 @@ fn a_certificate_is_ordered_and_is_there_again_after_a_restart() {
         let root = pebble.root();
         let apk = Apk::new(&alpine, &[repository]).env("SSL_CERT_FILE", root.to_str().unwrap());
         let key = server.alpine("admin", "/key").arg("-k").expect(200);
-        let name = key
-            .require("content-disposition")
-            .split('"')
-            .nth(1)
-            .unwrap();
+        let name = key.file_name();
         apk.with_key(name, &key.body).expect(&["add", "hello"]);
     }
 

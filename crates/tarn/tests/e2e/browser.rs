@@ -119,27 +119,18 @@ fn fill(server: &Server, alpine: &Path) {
     for user in ["reader", "writer", "keeper", "root"] {
         server.add_user(user, "public");
     }
-    server.tarn(&["user", "admin", "root"], "");
+    server.tarn("user admin root");
     for (organisation, visibility) in [
         ("acme", "public"),
         ("vault", "private"),
         ("empty", "public"),
     ] {
-        server.tarn(
-            &[
-                "org",
-                "add",
-                organisation,
-                "--owner",
-                "admin",
-                "--visibility",
-                visibility,
-            ],
-            "",
-        );
+        server.tarn(&format!(
+            "org add {organisation} --owner admin --visibility {visibility}"
+        ));
     }
     for (user, role) in [("reader", "read"), ("writer", "write"), ("keeper", "admin")] {
-        server.tarn(&["org", "member", "vault", user, "--role", role], "");
+        server.tarn(&format!("org member vault {user} --role {role}"));
     }
     let hook = r#"{"config": {"url": "https://hooks.example/vault"}, "active": false}"#;
     let call = server.curl("/api/v1/orgs/vault/hooks").user(ADMIN);
@@ -180,7 +171,7 @@ fn fill(server: &Server, alpine: &Path) {
     );
     let three = Mkpkg::new("acme-three", "3.0-r0").info("tags", "metrics");
     send("acme", "edge/three", &three.bytes(alpine));
-    server.tarn(&["org", "versions", "acme", "lenient"], "");
+    server.tarn("org versions acme lenient");
     publish(
         "acme",
         "edge/testing",

@@ -48,11 +48,7 @@ fn a_new_file_under_an_old_name_gets_a_new_entity_tag() {
     let path = "/v1/main/x86_64/hello-1.0-r0.apk";
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     let old = server.alpine("admin", path).expect(200);
-    server
-        .alpine("admin", path)
-        .user(ADMIN)
-        .method("DELETE")
-        .expect(204);
+    server.delete(path).expect(204);
     server.publish(
         "v1/main",
         &Package::new("hello", "1.0-r0").file("usr/new", "new"),

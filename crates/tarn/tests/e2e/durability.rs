@@ -54,7 +54,7 @@ fn what_was_answered_was_on_the_disk_before() {
     assert_eq!(syncs, 3, "bytes, folder, log");
 
     let path = "/v1/main/x86_64/second-1.0-r0.apk";
-    let delete = || server.alpine("admin", path).user(ADMIN).method("DELETE");
+    let delete = || server.delete(path);
     let calls = calls_of(&trace, "204", || delete().expect(204));
     let syncs = holds_only_whole(&calls, |calls| Ok(vec![recorded(calls, "204")?.synced]));
     assert_eq!(syncs, 1, "log");

@@ -41,8 +41,7 @@ fn the_key_has_the_name_that_signs_the_index() {
 
     let repositories = [server.repository("v1/main")];
     let untrusting = Apk::new(&alpine, &repositories);
-    let refused = untrusting.run(&["search"]);
-    assert!(refused.output.contains("UNTRUSTED"), "{}", refused.output);
+    untrusting.must_refuse(&["search"]);
     let trusting = untrusting.trusting(&server, "admin", "");
     assert_eq!(trusting.search(&[]), ["hello-1.0-r0"]);
 }
@@ -57,7 +56,7 @@ fn apk_finds_installs_upgrades_fetches_and_verifies() {
     server.publish("v1/main", &old);
 
     let repository = server.repository("v1/main");
-    let apk = Apk::new(&alpine, std::slice::from_ref(&repository)).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, &repository);
     let updated = apk.expect(&["update"]);
     assert!(
         updated.contains("OK: 2 distinct packages available"),
@@ -198,8 +197,7 @@ fn one_owner_has_one_key_for_all_repositories_and_another_owner_another() {
     server.add_user("alice", "public");
     server.publish("v1/main", &Package::new("of-admin", "1-r0"));
     let package = Package::new("of-alice", "1-r0").bytes();
-    let upload = server.alpine("alice", "/v1/main").user(ADMIN);
-    upload.upload_bytes(&package).expect(201);
+    server.upload("alice", "v1/main", &package).expect(201);
 
     let repositories = [
         server.repository("v1/main"),
@@ -228,7 +226,7 @@ fn apk_installs_by_way_of_the_v3_index() {
         format!("{url}/x86_64/Packages.adb"),
         format!("{url}/x86_64/packages.adb"),
     ] {
-        let apk = Apk::new(&alpine, std::slice::from_ref(&line)).trusting(&server, "admin", "");
+        let apk = Apk::of(&server, &alpine, &line);
         assert_eq!(
             apk.search(&[]),
             ["hello-1.0-r0", "libhello-2.0-r1"],

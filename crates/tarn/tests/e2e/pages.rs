@@ -2,15 +2,13 @@
 
 use std::process::{Command, Stdio};
 
-use crate::harness::{Apk, Package, Server, alpine_or_leave_out, server::PASSWORD};
+use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl::bare, server::PASSWORD};
 
 /// A page as a browser gets it.
 fn page(server: &Server, path: &str) -> String {
-    let url = format!("{}{path}", server.base);
-    let output = Command::new("curl")
-        .args(["-q", "-sSf", "--noproxy", "*", "-H", "Accept: text/html"])
-        .arg(url)
-        .output();
+    let mut call = bare("-f");
+    call.args(["-H", "Accept: text/html"]);
+    let output = call.arg(format!("{}{path}", server.base)).output();
     String::from_utf8(output.unwrap().stdout).unwrap()
 }
 
@@ -88,7 +86,7 @@ fn the_script_sets_up_a_private_repository() {
     let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
-    server.tarn(&["user", "visibility", "admin", "private"], "");
+    server.tarn("user visibility admin private");
     let apk = stock(&alpine);
     let (scheme, host) = server.base.split_once("://").unwrap();
     let credentials = format!("admin:{PASSWORD}");

@@ -29,7 +29,7 @@ fn a_command_makes_no_registry_in_a_database_that_has_none() {
     postgres.create("empty", None);
     let server = Server::start();
     let url = postgres.url("empty");
-    let output = server.run_tarn(&["user", "list", "--database", &url], "");
+    let output = server.run_tarn(&format!("user list --database {url}"), "");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{said}");
     assert!(

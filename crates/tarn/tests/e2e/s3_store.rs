@@ -12,7 +12,9 @@ use tarn_testkit::{ACCESS_KEY, S3Server, SECRET_KEY};
 
 use crate::{
     harness::{
-        Apk, Package, Server, alpine_or_leave_out, becomes_true, curl_or_leave_out,
+        Apk, Package, Server, alpine_or_leave_out, becomes_true,
+        curl::bare,
+        curl_or_leave_out,
         random::Random,
         server::{ADMIN, files_below},
     },
@@ -59,8 +61,7 @@ fn a_package_goes_into_the_store_and_to_apk_and_is_freed() {
     server.publish("v1/main", &Package::new("other", "1.0-r0"));
     assert_eq!(blobs_in(&objects).len(), 2);
     assert!(!server.data_folder().join("blobs").exists());
-    let repositories = [server.repository("v1/main")];
-    let apk = Apk::new(&alpine, &repositories).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
     apk.expect(&["add", "hello"]);
     let path = "/v1/main/x86_64/hello-1.0-r0.apk";
     let part = server
@@ -113,7 +114,7 @@ fn garage_has_packages_as_well() {
         assert_eq!(part.expect(206).body, hello.bytes()[10..20]);
     };
     publish(&server);
-    let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
     apk.expect(&["add", "hello"]);
     // Freed, and taken again.
     let call = server.alpine("admin", path).user(ADMIN);
@@ -143,8 +144,8 @@ fn a_damaged_object_is_never_a_complete_download_and_is_replaced_by_an_upload() 
         fs::write(&object, damaged).unwrap();
         if flips {
             let url = format!("{}/api/packages/admin/alpine{path}", server.base);
-            let curl = Command::new("curl")
-                .args(["-q", "-sS", "--noproxy", "*", "-o", "/dev/null", &url])
+            let curl = bare("-o /dev/null")
+                .arg(&url)
                 .stderr(Stdio::null())
                 .status();
             assert!(
@@ -154,8 +155,9 @@ fn a_damaged_object_is_never_a_complete_download_and_is_replaced_by_an_upload() 
         } else {
             server.alpine("admin", path).expect(500);
         }
-        let call = server.alpine("admin", "/v1/main").user(ADMIN);
-        call.upload_bytes(&package.bytes()).expect(409);
+        server
+            .upload("admin", "v1/main", &package.bytes())
+            .expect(409);
         assert_eq!(server.alpine("admin", path).expect(200).body, bytes);
     }
 }
@@ -199,7 +201,7 @@ fn downloads_are_redirected_only_without_credentials_and_where_that_is_wanted() 
         .header(&format!("Host: {name}"))
         .expect(200);
 
-    let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
     apk.expect(&["add", "hello"]);
     apk.must_have("usr/share/tarn/hello", "1.0-r0");
 }

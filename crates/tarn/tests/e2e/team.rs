@@ -34,10 +34,7 @@ fn a_team_publishes_from_ci_installs_privately_and_restores_its_backup() {
     let server = start(with_certificate.path());
     server.add_user("ann", "public");
     server.add_user("bob", "public");
-    let tarn = |words: &str| {
-        let words: Vec<&str> = words.split(' ').collect();
-        server.tarn(&words, "").trim().to_owned()
-    };
+    let tarn = |line: &str| server.tarn(line).trim().to_owned();
     tarn("org add acme --owner ann --visibility private");
     tarn("org member acme bob --role read");
     let ci = tarn(

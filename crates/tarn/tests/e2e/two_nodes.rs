@@ -84,7 +84,7 @@ impl Nodes {
     fn command(&self, line: &str, input: &str) -> String {
         let line = format!("{line} --database {}", self.postgres.url("tarn"));
         let [one, _] = &self.both;
-        one.tarn(&line.split(' ').collect::<Vec<_>>(), input)
+        one.tarn_with(&line, input)
     }
 
     fn add_user(&self, arguments: &str) {

@@ -38,14 +38,16 @@ impl Apk {
         apk
     }
 
+    /// The same with one repository and with the key of `admin`.
+    pub(crate) fn of(server: &Server, alpine: &Path, repository: impl Into<String>) -> Self {
+        Self::new(alpine, &[repository.into()]).trusting(server, "admin", "")
+    }
+
     /// A copy of the whole of Alpine, where the scripts of a package find a shell.
     pub(crate) fn with_whole_root(alpine: &Path, repositories: &[String]) -> Self {
         let mut apk = Self::prepare(alpine, repositories);
-        let copied = Command::new("cp")
-            .arg("-a")
-            .arg(alpine)
-            .arg(apk.root())
-            .status();
+        let mut copy = Command::new("cp");
+        let copied = copy.arg("-a").arg(alpine).arg(apk.root()).status();
         assert!(copied.unwrap().success());
         apk.whole_root = true;
         apk
@@ -93,10 +95,7 @@ impl Apk {
     /// Trusts the key of an owner, as the server hands it out now.
     pub(crate) fn trusting(self, server: &Server, owner: &str, credentials: &str) -> Self {
         let answer = server.alpine(owner, "/key").user(credentials).expect(200);
-        let disposition = answer.require("content-disposition");
-        let name = disposition.split('"').nth(1).expect("a quoted file name");
-        fs::write(self.scratch.path().join("keys").join(name), answer.body).unwrap();
-        self
+        self.with_key(answer.file_name(), &answer.body)
     }
 
     /// Trusts a key, kept under that name.
@@ -180,6 +179,13 @@ impl Apk {
         let run = self.run(arguments);
         assert!(!run.success, "apk {arguments:?} went well: {}", run.output);
         run.output
+    }
+
+    /// The same; it must say that the signature is by no key that it trusts.
+    #[track_caller]
+    pub(crate) fn must_refuse(&self, arguments: &[&str]) {
+        let run = self.run(arguments);
+        assert!(run.output.contains("UNTRUSTED"), "{}", run.output);
     }
 
     /// `name-version` of everything the repositories offer, sorted.
