@@ -262,18 +262,7 @@ impl Entry {
 
     /// A package file with one file of `content` bytes that do not compress.
     pub(crate) fn package(&self, content: u64) -> Vec<u8> {
-        let mut builder = PackageBuilder::new(&self.name, &self.version);
-        let replaced = [
-            "pkgdesc",
-            "url",
-            "builddate",
-            "packager",
-            "origin",
-            "license",
-        ];
-        for key in replaced {
-            builder = builder.without(key);
-        }
+        let mut builder = PackageBuilder::new(&self.name, &self.version).without("packager");
         let build_date = self.build_date.to_string();
         let fields = [
             ("pkgdesc", self.description.as_str()),
@@ -285,7 +274,7 @@ impl Entry {
             ("license", self.license),
         ];
         for (key, value) in fields {
-            builder = builder.field(key, value);
+            builder = builder.without(key).field(key, value);
         }
         let lists = [
             ("depend", &self.depends),
