@@ -23,5 +23,5 @@ pub use self::{
     running::Running,
     s3_server::{ACCESS_KEY, REGION, S3Server, SECRET_KEY},
     suite::{Session, database_in, on_postgres, run_on_postgres, sql_in},
-    tools::{cache_folder, free_address, left_out, not_run},
+    tools::{cache_folder, free_address, left_out, must_say, not_run},
 };

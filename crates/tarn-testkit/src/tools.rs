@@ -20,6 +20,16 @@ pub fn free_address() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
+/// That `part` stands in `text`.
+///
+/// # Panics
+///
+/// When it does not.
+#[track_caller]
+pub fn must_say(text: &str, part: &str) {
+    assert!(text.contains(part), "{part:?} is not in {text}");
+}
+
 /// Where programs are that only tests need. None where there is no such place.
 #[must_use]
 pub fn cache_folder() -> Option<PathBuf> {

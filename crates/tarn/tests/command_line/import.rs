@@ -16,7 +16,7 @@ use apk::{
 use apk_testkit::v2::PackageBuilder;
 use insta::assert_snapshot;
 use rustix::process::Signal;
-use tarn_testkit::block_of;
+use tarn_testkit::{block_of, must_say};
 
 use crate::{
     harness::{Folder, PASSWORD, Said, head_of, without_hashes},
@@ -413,9 +413,7 @@ fn a_feed_of_openwrt_is_taken_over_from_a_private_server_with_its_key() {
     assert_eq!(said.matches("imported ").count(), 2, "{said}");
     assert_eq!(dates(&folder), [BUILT; 2]);
     let keys = folder.tarn("key list admin").stdout;
-    assert!(
-        keys.contains("feed.pem") && keys.contains("ec-p256"),
-        "{keys}"
-    );
+    must_say(&keys, "feed.pem");
+    must_say(&keys, "ec-p256");
     drop(server);
 }

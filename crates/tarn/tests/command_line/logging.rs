@@ -11,7 +11,7 @@ use std::{
 
 use apk_testkit::v2::PackageBuilder;
 use rustix::process::{Pid, Signal, kill_process};
-use tarn_testkit::Running;
+use tarn_testkit::{Running, must_say};
 
 use crate::{
     harness::{Folder, PASSWORD, PATIENCE, ask, ended},
@@ -178,10 +178,7 @@ fn a_standard_output_that_cannot_be_written_stops_nothing() {
         assert!(server.stop().success(), "{broken}");
     }
     let log = fs::read_to_string(folder.path("full")).unwrap();
-    assert!(
-        log.contains("standard output could not be written"),
-        "{log}"
-    );
+    must_say(&log, "standard output could not be written");
 }
 
 /// The address in the log line of a server that starts.

@@ -11,6 +11,8 @@ use rustix::{
     termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
+use tarn_testkit::must_say;
+
 use crate::harness::Folder;
 
 /// A terminal and the two ends of what is typed and shown there.
@@ -120,10 +122,8 @@ fn push_draws_bars_on_a_terminal_and_takes_them_away() {
         url.starts_with("published http://"),
         "only data is on standard output: {url}"
     );
-    assert!(
-        shown.contains("1 package ") && shown.contains("hello-1.0-r0.apk"),
-        "{shown}"
-    );
+    must_say(&shown, "1 package ");
+    must_say(&shown, "hello-1.0-r0.apk");
     assert!(shown.contains('█') || shown.contains('░'), "{shown}");
     // Each bar is wiped out in the end.
     assert!(

@@ -2,6 +2,8 @@
 
 use apk::sign::{KeySize, SigningKey};
 
+use tarn_testkit::must_say;
+
 use crate::harness::{
     Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out,
     server::{ADMIN, credentials_of},
@@ -65,10 +67,7 @@ fn an_imported_key_keeps_its_file_name_and_signs_from_then_on() {
     server.tarn(&["key", "import", "admin", file.to_str().unwrap()]);
 
     let listed = server.tarn("key list admin");
-    assert!(
-        listed.contains("builder@example.org-5f3c0a11.rsa.pub"),
-        "{listed}"
-    );
+    must_say(&listed, "builder@example.org-5f3c0a11.rsa.pub");
     let signatures = server.index("v1/main").signatures;
     assert!(
         signatures.contains(&".SIGN.RSA256.builder@example.org-5f3c0a11.rsa.pub".to_owned()),

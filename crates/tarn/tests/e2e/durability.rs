@@ -30,8 +30,7 @@ fn what_was_answered_was_on_the_disk_before() {
     // The jobs of the start write into the same log. This one is the last.
     let database = Connection::open(server.data_folder().join("tarn.db")).unwrap();
     let last_job = "SELECT COUNT(*) FROM job_runs WHERE job = 'forget'";
-    let are_done = || database.query_row(last_job, [], |row| row.get(0)) == Ok(1);
-    assert!(becomes_true(Duration::from_secs(30), are_done));
+    server.wait_until(|| database.query_row(last_job, [], |row| row.get(0)) == Ok(1));
 
     let content = Random::new(7).bytes(300_000);
     let package = Package::new("second", "1.0-r0").file("usr/content", content);
@@ -54,8 +53,7 @@ fn what_was_answered_was_on_the_disk_before() {
     assert_eq!(syncs, 3, "bytes, folder, log");
 
     let path = "/v1/main/x86_64/second-1.0-r0.apk";
-    let delete = || server.delete(path);
-    let calls = calls_of(&trace, "204", || delete().expect(204));
+    let calls = calls_of(&trace, "204", || server.delete(path).expect(204));
     let syncs = holds_only_whole(&calls, |calls| Ok(vec![recorded(calls, "204")?.synced]));
     assert_eq!(syncs, 1, "log");
 }

@@ -4,6 +4,7 @@ use std::{fs, process::Output, sync::Arc};
 
 use apk::sign::{KeySize, SigningKey};
 use rusqlite::Connection;
+use tarn_testkit::must_say;
 use tempfile::TempDir;
 
 use crate::{
@@ -96,10 +97,7 @@ fn a_dry_run_says_what_would_come_and_writes_nothing() {
     let said = imported(&forge, &data, "--dry-run");
     assert_eq!(counts(&said, "users"), [7, 0, 0]);
     assert_eq!(counts(&said, "packages"), [3, 0, 1]);
-    assert!(
-        said.contains("packages: Alice/v3.23/main/x86_64/cut-1.0-r0.apk: "),
-        "{said}"
-    );
+    must_say(&said, "packages: Alice/v3.23/main/x86_64/cut-1.0-r0.apk: ");
     assert_eq!(files_below(data.path()), Vec::<std::path::PathBuf>::new());
     assert!(fs::read_dir(data.path()).unwrap().next().is_none());
     assert!(before == forge.content(), "the forge is only read");
@@ -222,7 +220,7 @@ fn people_sign_in_with_what_they_had_and_get_no_more_rights() {
         );
         text(&rows, &question)
     };
-    let server = Server::start_on(Arc::clone(&data), &[]);
+    let server = Server::start_on(Arc::clone(&data), "");
     let index = "/v3.23/main/x86_64/APKINDEX.tar.gz";
     let signs_in = |credentials: &str, owner: &str, status: u16| {
         server.alpine(owner, index).user(credentials).expect(status);
@@ -281,7 +279,7 @@ fn a_token_of_the_forge_is_one_of_this_server_after_its_first_use() {
     let rows = database(&data);
     let unknown = "SELECT CAST(COUNT(token_id) AS TEXT) FROM foreign_tokens";
     assert_eq!(text(&rows, unknown), "1");
-    let server = Server::start_on(Arc::clone(&data), &[]);
+    let server = Server::start_on(Arc::clone(&data), "");
     let upload = |version: &str| {
         let package = Package::new("new", version);
         server
@@ -315,7 +313,7 @@ fn a_token_of_the_forge_is_one_of_this_server_after_its_first_use() {
     server.stop();
     let again = imported(&forge, &data, "");
     assert_eq!(counts(&again, "tokens"), [0, 1, 1]);
-    let server = Server::start_on(data, &[]);
+    let server = Server::start_on(data, "");
     let index = server.alpine("alice", "/v3.23/main/x86_64/APKINDEX.tar.gz");
     index.user(&format!("alice:{TOKEN}")).expect(401);
 }
@@ -326,7 +324,7 @@ fn apk_goes_on_with_the_key_of_the_forge() {
     let (forge, key) = forge();
     let data = Arc::new(TempDir::new().unwrap());
     imported(&forge, &data, "");
-    let server = Server::start_on(data, &[]);
+    let server = Server::start_on(data, "");
     let name = format!("alice@{}.rsa.pub", key.public_key().fingerprint());
     let url = server.repository_as(&format!("alice:{TOKEN}"), "alice", "v3.23/main");
     let apk = Apk::new(&alpine, &[url]).with_key(&name, key.public_key().to_pem().as_bytes());

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use apk::sign::{KeySize, SigningKey};
 use rusqlite::Connection;
-use tarn_testkit::{ACCESS_KEY, Postgres, REGION, S3Server, SECRET_KEY};
+use tarn_testkit::{ACCESS_KEY, Postgres, REGION, S3Server, SECRET_KEY, must_say};
 use tempfile::TempDir;
 
 use crate::{
@@ -50,10 +50,7 @@ fn packages_are_read_from_the_store_of_the_forge() {
     with_secret("another");
     let refused = imported(&forge, &data, "");
     assert_eq!(packages(&refused), [0, 0, 4], "{refused}");
-    assert!(
-        refused.contains("s3://forge/some/prefix/base/packages/"),
-        "{refused}"
-    );
+    must_say(&refused, "s3://forge/some/prefix/base/packages/");
     with_secret(SECRET_KEY);
     let dry = imported(&forge, &data, "--dry-run");
     assert_eq!(packages(&dry), [3, 0, 1], "{dry}");
@@ -202,10 +199,7 @@ fn a_forge_that_runs_was_stopped_or_was_killed_is_read_as_far_as_it_is_whole() {
         .unwrap();
     let refused = tried(&path);
     let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(
-        said.contains("no column `scope` in a table `access_token`"),
-        "{said}"
-    );
+    must_say(&said, "no column `scope` in a table `access_token`");
 }
 
 /// The names of the files in a folder, sorted.

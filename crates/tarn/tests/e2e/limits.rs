@@ -381,8 +381,7 @@ fn a_full_disk_gives_507_and_the_server_goes_on() {
     // An owner who has a package, and no key yet: that is made with the first index.
     let carol = r#"{"username":"carol","password":"carol-Password-1"}"#;
     let add = server.curl("/api/v1/admin/users").user(ADMIN);
-    let add = add.method("POST").header("Content-Type: application/json");
-    add.arg("-d").arg(carol).expect(201);
+    add.json(carol).expect(201);
     let upload = server
         .alpine("carol", "/v1/main")
         .user("carol:carol-Password-1");

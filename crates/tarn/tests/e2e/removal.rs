@@ -1,5 +1,7 @@
 //! What is deleted is gone for every client, at once.
 
+use tarn_testkit::must_say;
+
 use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out, server::ADMIN};
 
 #[test]
@@ -17,10 +19,7 @@ fn a_deleted_package_is_gone_for_apk() {
     let path = "/v1/main/x86_64/goes-1.0-r0.apk";
     server.delete(path).expect(204);
     let updated = apk.expect(&["update"]);
-    assert!(
-        updated.contains("OK: 1 distinct packages available"),
-        "{updated}"
-    );
+    must_say(&updated, "OK: 1 distinct packages available");
     assert_eq!(apk.search(&[]), ["stays-1.0-r0"]);
     apk.expect_failure(&["add", "goes"]);
     apk.expect(&["add", "stays"]);

@@ -125,7 +125,7 @@ fn with_a_second_factor_curl_needs_the_code_or_a_token() {
 #[test]
 fn wrong_passwords_are_counted_for_the_source_that_a_proxy_tells_and_kept_when_the_server_stops() {
     found!(curl_or_leave_out());
-    let server = Server::start_with(&["--trusted-proxies", "127.0.0.1/32"]);
+    let server = Server::start_with("--trusted-proxies 127.0.0.1/32");
     let data = server.data_folder().to_owned();
     for guess in ["guess-1", "guess-2", "guess-3"] {
         let request = server.alpine("admin", "/key");

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use tarn_testkit::must_say;
+
 use crate::harness::{
     Answer, Apk, Mkpkg, Package, Server, alpine_or_leave_out, apk::bare, package::hex,
     server::ADMIN,
@@ -100,10 +102,7 @@ fn apk_installs_upgrades_audits_verifies_and_deletes_v3_packages() {
 
     server.publish_v3(&alpine, "v1/main", &full("1.1-r0"));
     let upgraded = apk.expect(&["upgrade"]);
-    assert!(
-        upgraded.contains("Upgrading full (1.0-r0 -> 1.1-r0)"),
-        "{upgraded}"
-    );
+    must_say(&upgraded, "Upgrading full (1.0-r0 -> 1.1-r0)");
     apk.must_have("post-upgrade", "upgraded\n");
     let folder = apk.fetched();
     apk.expect(&["fetch", "--output", folder.to_str().unwrap(), "full"]);

@@ -147,7 +147,7 @@ fn the_order_of_versions_is_what_apk_says() {
 #[test]
 fn versions_that_apk_cannot_order_disturb_no_index() {
     let alpine = found!(alpine_or_leave_out());
-    let server = Server::start_with(&["--versions", "lenient"]);
+    let server = Server::start_with("--versions lenient");
     let unordered = [
         "1.2.3-rc.1",
         "1.2.3+meta",

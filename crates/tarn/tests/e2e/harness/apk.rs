@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 use super::Server;
 
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The apk of one test: its root, its keys, its repositories and its home folder.
 pub(crate) struct Apk {
     alpine: PathBuf,
@@ -50,6 +52,13 @@ impl Apk {
         let copied = copy.arg("-a").arg(alpine).arg(apk.root()).status();
         assert!(copied.unwrap().success());
         apk.whole_root = true;
+        apk
+    }
+
+    /// The same with no repositories in it.
+    pub(crate) fn stock(alpine: &Path) -> Self {
+        let apk = Self::with_whole_root(alpine, &[]);
+        fs::write(apk.root().join("etc/apk/repositories"), "").unwrap();
         apk
     }
 
@@ -188,6 +197,19 @@ impl Apk {
         assert!(run.output.contains("UNTRUSTED"), "{}", run.output);
     }
 
+    /// Runs lines of a shell as root inside the whole root.
+    pub(crate) fn inside(&self, lines: &str, variables: &[(&str, &str)]) -> Run {
+        let mut call = Command::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            call.arg("--map-root-user");
+        }
+        call.arg("chroot").arg(self.root());
+        call.args(["/bin/sh", "-ec", lines]).env_clear();
+        call.envs([("HOME", "/root"), ("PATH", PATH)]);
+        call.envs(variables.iter().copied());
+        finish(call)
+    }
+
     /// `name-version` of everything the repositories offer, sorted.
     pub(crate) fn search(&self, patterns: &[&str]) -> Vec<String> {
         let output = self.expect(&[&["search"], patterns].concat());
@@ -234,8 +256,7 @@ fn program(alpine: &Path, mapped: bool) -> Command {
     call.arg("--library-path")
         .arg(std::env::join_paths(folders).unwrap());
     call.arg(alpine.join("sbin/apk"));
-    call.env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    call.env_clear().env("PATH", PATH);
     call
 }
 

@@ -96,6 +96,13 @@ impl Curl {
         self.upload(&file)
     }
 
+    /// A text in JSON as the body; a POST, unless another method is given.
+    pub(crate) fn json(self, text: &str) -> Self {
+        self.header("Content-Type: application/json")
+            .arg("-d")
+            .arg(text)
+    }
+
     pub(crate) fn run(mut self) -> Answer {
         let output = self.command.output().expect("curl starts");
         let written = String::from_utf8(output.stdout).unwrap();

@@ -32,8 +32,8 @@ pub(crate) static TARN: LazyLock<OsString> = LazyLock::new(|| {
     env::var_os("TARN_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_tarn").into())
 });
 
-/// How long a server may take to start or to stop.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a server may take to start, to stop, or to do what nobody waits for.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A running server with a data folder of its own.
 pub(crate) struct Server {
@@ -53,18 +53,18 @@ pub(crate) struct Stopped {
 impl Server {
     /// Starts in an empty data folder and waits until it can serve.
     pub(crate) fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_with("")
     }
 
     /// The same with further arguments of `serve`.
-    pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        Self::start_on(Arc::new(TempDir::new().unwrap()), arguments)
+    pub(crate) fn start_with(line: &(impl Line + ?Sized)) -> Self {
+        Self::start_on(Arc::new(TempDir::new().unwrap()), line)
     }
 
     /// Starts on a folder that another command made, with further arguments of `serve`.
-    pub(crate) fn start_on(data: Arc<TempDir>, arguments: &[&str]) -> Self {
+    pub(crate) fn start_on(data: Arc<TempDir>, line: &(impl Line + ?Sized)) -> Self {
         let mut command = serve_command(Command::new(&*TARN), data.path());
-        command.args(arguments);
+        command.args(line.words());
         Self::spawn(command, data)
     }
 
@@ -229,6 +229,21 @@ impl Server {
         self.log.lock().unwrap().clone()
     }
 
+    /// Waits until that is so.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, holds: impl FnMut() -> bool) {
+        assert!(becomes_true(PATIENCE, holds), "{}", self.log());
+    }
+
+    /// Waits until the log has that in it. Gives the line.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, said: &str) -> String {
+        self.wait_until(|| self.log().contains(said));
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains(said));
+        line.unwrap().to_owned()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -264,12 +279,12 @@ impl Server {
 impl Stopped {
     /// Starts again on the same data.
     pub(crate) fn start(self) -> Server {
-        Server::start_on(self.data, &[])
+        self.start_with("")
     }
 
     /// The same with further arguments of `serve`.
-    pub(crate) fn start_with(self, arguments: &[&str]) -> Server {
-        Server::start_on(self.data, arguments)
+    pub(crate) fn start_with(self, line: &(impl Line + ?Sized)) -> Server {
+        Server::start_on(self.data, line)
     }
 
     pub(crate) fn data_folder(&self) -> &Path {
