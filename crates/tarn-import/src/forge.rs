@@ -20,6 +20,9 @@ pub use self::rows::{
 /// `team_unit.type` of packages (`models/unit/unit.go`).
 const PACKAGES_UNIT: &str = "9";
 
+const FORMER_NAMES: &str = "SELECT COUNT(*) AS number FROM user_redirect";
+const REPOSITORIES: &str = "SELECT COUNT(*) AS number FROM repository";
+
 /// Everything that is read of a forge.
 pub struct Forge {
     /// Which program it is.
@@ -99,18 +102,8 @@ impl Forge {
             rules: rules(&source).await?,
             hooks: hooks(&source).await?,
             other_packages: other_packages(&source).await?,
-            former_names: count(
-                &source,
-                "user_redirect",
-                "SELECT COUNT(*) AS number FROM user_redirect",
-            )
-            .await?,
-            repositories: count(
-                &source,
-                "repository",
-                "SELECT COUNT(*) AS number FROM repository",
-            )
-            .await?,
+            former_names: count(&source, "user_redirect", FORMER_NAMES).await?,
+            repositories: count(&source, "repository", REPOSITORIES).await?,
         };
         if !owners.is_empty() {
             forge.keep_only(owners)?;
@@ -122,21 +115,15 @@ impl Forge {
     fn keep_only(&mut self, owners: &[String]) -> Result<(), ImportError> {
         let mut wanted = BTreeSet::new();
         for name in owners {
-            let account = self
-                .accounts
-                .iter()
-                .find(|account| account.name.eq_ignore_ascii_case(name))
-                .ok_or_else(|| ImportError::NoOwner(name.clone()))?;
+            let mut accounts = self.accounts.iter();
+            let account = accounts.find(|account| account.name.eq_ignore_ascii_case(name));
+            let account = account.ok_or_else(|| ImportError::NoOwner(name.clone()))?;
             wanted.insert(account.id);
         }
         self.teams
             .retain(|team| wanted.contains(&team.organisation));
-        let members: BTreeSet<i64> = self
-            .teams
-            .iter()
-            .flat_map(|team| team.members.iter().copied())
-            .chain(wanted.iter().copied())
-            .collect();
+        let members = self.teams.iter().flat_map(|team| &team.members);
+        let members: BTreeSet<i64> = members.chain(&wanted).copied().collect();
         self.accounts
             .retain(|account| members.contains(&account.id));
         self.tokens.retain(|token| members.contains(&token.user));
@@ -295,12 +282,9 @@ async fn files(source: &Source) -> Result<Vec<File>, SourceError> {
 
 async fn rules(source: &Source) -> Result<Vec<CleanupRule>, SourceError> {
     // Forgejo since version 17.
-    let counts_downloads = source
-        .has("package_cleanup_rule", "keep_last_download_days")
-        .await?
-        && source
-            .has("package_cleanup_rule", "remove_last_download_days")
-            .await?;
+    let has = async |column| source.has("package_cleanup_rule", column).await;
+    let counts_downloads =
+        has("keep_last_download_days").await? && has("remove_last_download_days").await?;
     let question = if counts_downloads {
         "SELECT owner_id, enabled, keep_count, keep_pattern, remove_days, remove_pattern, keep_last_download_days + remove_last_download_days AS download_days FROM package_cleanup_rule WHERE type = 'alpine' ORDER BY id"
     } else {

@@ -5,10 +5,9 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use apk::limits::Limits;
 use futures_util::{StreamExt as _, stream};
 use tarn_base::clock::Timestamp;
-use tarn_core::publish::{BodyError, Destination, IfExists, PublishError, Published};
-use tarn_core::{Registry, publish};
+use tarn_core::publish::{self, BodyError, Destination, IfExists, PublishError, Published};
 use tarn_store::metadata::{
-    Actor, FileAddress, Imported, ImportedKind, Owner, PackageFile, Past, RecordError,
+    FileAddress, Imported, ImportedKind, Owner, PackageFile, Past, RecordError,
 };
 use tokio::time::sleep;
 

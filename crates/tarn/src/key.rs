@@ -132,10 +132,9 @@ async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
             name,
             overlap,
         } => {
-            let others = if overlap {
-                Import::Beside
-            } else {
-                Import::Instead
+            let others = match overlap {
+                true => Import::Beside,
+                false => Import::Instead,
             };
             import(registry, &owner, &file, name, others).await
         }

@@ -178,12 +178,9 @@ async fn list(
         })
         .collect();
     let never = || "never".to_owned();
-    let or = |list: Vec<String>, without: &str| {
-        if list.is_empty() {
-            without.to_owned()
-        } else {
-            list.join(" ")
-        }
+    let or = |list: Vec<String>, without: &str| match list.as_slice() {
+        [] => without.to_owned(),
+        list => list.join(" "),
     };
     output::print_list(
         json,
@@ -199,23 +196,14 @@ async fn list(
         ],
         shown,
         |token| {
-            let Shown {
-                name,
-                scopes,
-                limits,
-                networks,
-                created_at,
-                expires_at,
-                last_used_at,
-            } = token;
             [
-                name,
-                scopes,
-                or(limits, "everything"),
-                or(networks, "anywhere"),
-                created_at,
-                expires_at.unwrap_or_else(never),
-                last_used_at.unwrap_or_else(never),
+                token.name,
+                token.scopes,
+                or(token.limits, "everything"),
+                or(token.networks, "anywhere"),
+                token.created_at,
+                token.expires_at.unwrap_or_else(never),
+                token.last_used_at.unwrap_or_else(never),
             ]
         },
     )

@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
 }
 
 /// What became of one file, as shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Shown {
     file: String,
     package: Option<String>,
@@ -191,14 +191,12 @@ impl Report {
             match checked {
                 Ok(package) => self.say(Shown::of(&package, "valid"), None)?,
                 Err(failure) => {
-                    let file = file.display().to_string();
-                    self.say(
-                        Shown {
-                            file,
-                            ..Shown::nothing("failed")
-                        },
-                        Some(failure),
-                    )?;
+                    let shown = Shown {
+                        file: file.display().to_string(),
+                        outcome: "failed",
+                        ..Shown::default()
+                    };
+                    self.say(shown, Some(failure))?;
                 }
             }
         }
@@ -220,13 +218,8 @@ impl Report {
                 if let Some(notice) = &notice {
                     output::note(&printable(&format!("note: {notice}")));
                 }
-                self.say(
-                    Shown {
-                        notice,
-                        ..shown("published")
-                    },
-                    None,
-                )
+                let shown = shown("published");
+                self.say(Shown { notice, ..shown }, None)
             }
             Ok(Some(Outcome::Unchanged)) => self.say(shown("unchanged"), None),
             Ok(None) => self.say(Shown::of(package, "skipped"), None),
@@ -290,24 +283,13 @@ impl Report {
 }
 
 impl Shown {
-    fn nothing(outcome: &'static str) -> Self {
-        Self {
-            file: String::new(),
-            package: None,
-            arch: None,
-            outcome,
-            url: None,
-            notice: None,
-            error: None,
-        }
-    }
-
     fn of(package: &Checked, outcome: &'static str) -> Self {
         Self {
             file: package.path.display().to_string(),
             package: Some(package.file_name.clone()),
             arch: Some(package.facts.arch.to_string()),
-            ..Self::nothing(outcome)
+            outcome,
+            ..Self::default()
         }
     }
 }

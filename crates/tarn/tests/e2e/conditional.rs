@@ -1,6 +1,6 @@
 //! Conditional requests never lie: a client that holds something older gets what is newer.
 
-use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out, server::ADMIN};
+use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out};
 
 const INDEX: &str = "/v1/main/x86_64/APKINDEX.tar.gz";
 

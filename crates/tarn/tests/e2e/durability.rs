@@ -5,9 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::harness::{
-    Package, Server, becomes_true, random::Random, server::ADMIN, tools::strace_or_leave_out,
-};
+use crate::harness::{Package, Server, becomes_true, random::Random, tools::strace_or_leave_out};
 
 /// What writes, syncs, names and answers. Those with `?` are not on every machine.
 const TRACED: &str = "trace=fsync,fdatasync,?rename,renameat,renameat2,?link,linkat,write,pwrite64,\

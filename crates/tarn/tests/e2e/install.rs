@@ -6,10 +6,7 @@ use sha2::{Digest as _, Sha256};
 use tarn_testkit::must_say;
 
 use crate::harness::{
-    Apk, Package, Server, alpine_or_leave_out,
-    package::hex,
-    server::{ADMIN, PASSWORD},
-    shell,
+    Apk, Package, Server, alpine_or_leave_out, package::hex, server::PASSWORD, shell,
 };
 
 #[test]

@@ -14,7 +14,6 @@ use rustix::process::Signal;
 use crate::{
     harness::{
         Apk, Package, Server, alpine_or_leave_out, becomes_true, curl_or_leave_out, random::Random,
-        server::ADMIN,
     },
     races::{content_length, open_upload},
 };

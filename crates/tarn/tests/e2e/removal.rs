@@ -2,7 +2,7 @@
 
 use tarn_testkit::must_say;
 
-use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out, server::ADMIN};
+use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out};
 
 #[test]
 fn a_deleted_package_is_gone_for_apk() {

@@ -4,9 +4,7 @@ use std::{cmp::Ordering, collections::BTreeSet, path::Path};
 
 use apk::version::Version;
 
-use crate::harness::{
-    Apk, Package, Server, alpine_or_leave_out, apk::bare, random::Random, server::ADMIN,
-};
+use crate::harness::{Apk, Package, Server, alpine_or_leave_out, apk::bare, random::Random};
 
 const SUFFIXES: [&str; 9] = ["alpha", "beta", "pre", "rc", "cvs", "svn", "git", "hg", "p"];
 const NUMBERS: [&str; 12] = [
