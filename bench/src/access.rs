@@ -1,6 +1,6 @@
 //! What it costs to find out who asks: [`Access::authenticate`] in this process, without a socket.
 
-use std::{cell::Cell, net::IpAddr, path::Path, sync::Arc};
+use std::{cell::RefCell, net::IpAddr, path::Path, sync::Arc};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use tarn_base::{clock::Clock, names::OwnerName, random::Random, sealer::Sealer, secret::Secret};
@@ -17,15 +17,14 @@ use tokio::runtime::{Builder, Runtime};
 use crate::{
     Effort, Failure, Result,
     corpus::{self, Entry, record},
-    measure::{Samples, Seconds, wall_seconds},
-    report::{Goal, Row, Table},
+    measure::{Samples, Seconds, mean, wall_seconds},
+    report::{Row, Table},
     tools::WorkFolder,
 };
 
 const PASSWORD: &str = "correct horse";
 /// `alice` with that password (RFC 7617).
 const BASIC: &[u8] = b"Basic YWxpY2U6Y29ycmVjdCBob3JzZQ==";
-const NEEDS: &str = "one microsecond";
 const ARGON2: &str = "one bare Argon2id run of the same cost (19 MiB, two passes)";
 
 /// A database with one user, and what that user sends.
@@ -37,17 +36,16 @@ struct Setup {
     user: OwnerName,
     owner: OwnerId,
     token: String,
-    /// What is published, and how many of them were.
-    entries: Vec<Entry>,
-    published: Cell<usize>,
+    /// What is not published yet.
+    entries: RefCell<std::vec::IntoIter<Entry>>,
 }
 
 /// Runs the benchmark.
 pub(crate) fn run(effort: Effort) -> Result<Table> {
     let folder = WorkFolder::new("access")?;
-    let calls: u32 = if effort.quick { 1_000 } else { 20_000 };
+    let calls: usize = if effort.quick { 1_000 } else { 20_000 };
     let commits = calls / 100;
-    let setup = Setup::make(folder.path(), commits as usize * effort.rounds)?;
+    let setup = Setup::make(folder.path(), commits * effort.rounds)?;
     let firsts = if effort.quick { 2 } else { 10 };
 
     let by_password = Credentials::parse(Some(BASIC))?;
@@ -60,37 +58,34 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
     let (mut after_a_publish, mut after_a_change) = (Samples::default(), Samples::default());
     let mut password_after_a_change = Samples::default();
     for _ in 0..effort.rounds {
-        let (mut bare, mut asked) = (0.0, 0.0);
-        for _ in 0..firsts {
+        let mut bare = 0.0;
+        first.push(mean(0..firsts, |_| {
             bare += argon2_seconds()?;
             // It remembers nothing yet.
-            asked += setup.seconds(&setup.access()?, &by_password, 1, true)?;
-        }
-        argon2.push(bare / f64::from(firsts));
-        first.push(asked / f64::from(firsts));
+            setup.seconds(&setup.access()?, &by_password, 1, true)
+        })?);
+        argon2.push(bare / firsts as f64);
         let access = setup.access()?;
         setup.seconds(&access, &by_password, 1, true)?;
         remembered.push(setup.seconds(&access, &by_password, calls, true)?);
         token.push(setup.seconds(&access, &by_token, calls, true)?);
-        let mut seconds = 0.0;
-        for _ in 0..calls / 10 {
+        wrong_token.push(mean(0..calls / 10, |_| {
             // Another each time: nothing is known of it yet.
             let (unknown, _) = tokens::generate(&random)?;
-            seconds += setup.seconds(&access, &bearer(unknown.expose())?, 1, false)?;
-        }
-        wrong_token.push(seconds / f64::from(calls / 10));
-        after_a_publish.push(setup.seconds_after_publishes(&access, &by_token, commits)?);
-        after_a_change.push(setup.seconds_after_changes(&access, &by_token, commits)?);
-        let seconds = setup.seconds_after_changes(&access, &by_password, commits)?;
+            setup.seconds(&access, &bearer(unknown.expose())?, 1, false)
+        })?);
+        let publish = |_| setup.publish();
+        let change = |number| setup.change(number);
+        after_a_publish.push(setup.seconds_after(publish, &access, &by_token, commits)?);
+        after_a_change.push(setup.seconds_after(change, &access, &by_token, commits)?);
+        let seconds = setup.seconds_after(change, &access, &by_password, commits)?;
         password_after_a_change.push(seconds);
     }
-    let micro: Samples = std::iter::repeat_n(1e-6, effort.rounds).collect();
-    let row = |what: &str, samples: &Samples, goal: Goal| Row {
-        what: what.to_owned(),
-        of: NEEDS.to_owned(),
-        ratio: samples.over(&micro),
-        goal,
-        sides: Seconds(samples.median()).to_string(),
+    let row = |what, samples: &Samples, limit| {
+        Row::of_number(what, "one microsecond", (samples, 1e-6), Seconds).at_most(limit)
+    };
+    let beside_argon2 = |what, samples: &Samples, limit| {
+        Row::new(what, ARGON2, (samples, &argon2), Seconds).at_most(limit)
     };
     Ok(Table {
         name: "access",
@@ -102,45 +97,25 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
             calls / 10,
         ),
         rows: vec![
-            Row {
-                what: "the first request with a password".to_owned(),
-                of: ARGON2.to_owned(),
-                ratio: first.over(&argon2),
-                goal: Goal::AtMost(1.2),
-                sides: format!("{} / {}", Seconds(first.median()), Seconds(argon2.median())),
-            },
-            row(
-                "a further request with that password",
-                &remembered,
-                Goal::AtMost(50.0),
-            ),
+            beside_argon2("the first request with a password", &first, 1.2),
+            row("a further request with that password", &remembered, 50.0),
             row(
                 "a further request with that password after the account was changed",
                 &password_after_a_change,
-                Goal::AtMost(50.0),
+                50.0,
             ),
-            row("a request with a token", &token, Goal::AtMost(100.0)),
+            row("a request with a token", &token, 100.0),
             row(
                 "the first request with a token after a package was published",
                 &after_a_publish,
-                Goal::AtMost(100.0),
+                100.0,
             ),
             row(
                 "the first request with a token after the account it belongs to was changed",
                 &after_a_change,
-                Goal::AtMost(100.0),
+                100.0,
             ),
-            Row {
-                what: "a request with a token that nobody has".to_owned(),
-                of: ARGON2.to_owned(),
-                ratio: wrong_token.over(&argon2),
-                goal: Goal::AtMost(0.01),
-                sides: format!(
-                    "{} / {}",
-                    Seconds(wrong_token.median()),
-                    Seconds(argon2.median())
-                ),
-            },
+            beside_argon2("a request with a token that nobody has", &wrong_token, 0.01),
         ],
     })
 }
@@ -177,8 +152,7 @@ impl Setup {
             user,
             owner,
             token,
-            entries: corpus::entries(packages, 51),
-            published: Cell::new(0),
+            entries: RefCell::new(corpus::entries(packages, 51).into_iter()),
         })
     }
 
@@ -200,7 +174,7 @@ impl Setup {
         &self,
         access: &Access,
         credentials: &Credentials,
-        calls: u32,
+        calls: usize,
         right: bool,
     ) -> Result<f64> {
         let ((), seconds) = wall_seconds(|| {
@@ -211,53 +185,43 @@ impl Setup {
                 Ok(())
             })
         })?;
-        Ok(seconds / f64::from(calls))
+        Ok(seconds / calls as f64)
     }
 
-    /// Seconds for one request when a package was published before it.
-    fn seconds_after_publishes(
+    /// Seconds for one request when something was done before it.
+    fn seconds_after(
         &self,
+        something: impl Fn(usize) -> Result<()>,
         access: &Access,
         credentials: &Credentials,
-        commits: u32,
+        commits: usize,
     ) -> Result<f64> {
-        let mut all = 0.0;
-        for _ in 0..commits {
-            let entry = self
-                .entries
-                .get(self.published.get())
-                .ok_or("too few packages")?;
-            self.published.set(self.published.get() + 1);
-            let recorded = record(&self.metadata, self.owner, "bench", entry);
-            self.runtime.block_on(recorded)?;
-            all += self.seconds(access, credentials, 1, true)?;
-        }
-        Ok(all / f64::from(commits))
+        mean(0..commits, |number| {
+            something(number)?;
+            self.seconds(access, credentials, 1, true)
+        })
     }
 
-    /// Seconds for one request when what is kept of the database's answers has to be asked for again.
-    fn seconds_after_changes(
-        &self,
-        access: &Access,
-        credentials: &Credentials,
-        commits: u32,
-    ) -> Result<f64> {
-        let mut all = 0.0;
-        for number in 0..commits {
-            let visibility = if number.is_multiple_of(2) {
-                Visibility::Limited
-            } else {
-                Visibility::Public
-            };
-            self.runtime.block_on(self.accounts.set_visibility(
-                OwnerKind::User,
-                &self.user,
-                visibility,
-                &Actor::SERVER,
-            ))?;
-            all += self.seconds(access, credentials, 1, true)?;
-        }
-        Ok(all / f64::from(commits))
+    /// Publishes a package.
+    fn publish(&self) -> Result<()> {
+        let entry = self.entries.borrow_mut().next();
+        let entry = entry.ok_or("too few packages")?;
+        let recorded = record(&self.metadata, self.owner, "bench", &entry);
+        self.runtime.block_on(recorded)
+    }
+
+    /// Changes the account, so that what is kept of the database's answers has to be asked for again.
+    fn change(&self, number: usize) -> Result<()> {
+        let visibility = if number.is_multiple_of(2) {
+            Visibility::Limited
+        } else {
+            Visibility::Public
+        };
+        let (user, by) = (&self.user, &Actor::SERVER);
+        let accounts = &self.accounts;
+        let changed = accounts.set_visibility(OwnerKind::User, user, visibility, by);
+        self.runtime.block_on(changed)?;
+        Ok(())
     }
 }
 
@@ -306,8 +270,12 @@ mod tests {
         let wrong = bearer("tarn_").unwrap();
         assert!(setup.seconds(&access, &wrong, 1, true).is_err());
         let token = bearer(&setup.token).unwrap();
-        assert!(setup.seconds_after_publishes(&access, &token, 2).unwrap() > 0.0);
-        assert!(setup.seconds_after_publishes(&access, &token, 1).is_err());
-        assert!(setup.seconds_after_changes(&access, &token, 2).unwrap() > 0.0);
+        let publish = |_| setup.publish();
+        let seconds = |commits| setup.seconds_after(publish, &access, &token, commits);
+        assert!(seconds(2).unwrap() > 0.0);
+        assert!(seconds(1).is_err());
+        let change = |number| setup.change(number);
+        let seconds = setup.seconds_after(change, &access, &token, 2);
+        assert!(seconds.unwrap() > 0.0);
     }
 }

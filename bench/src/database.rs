@@ -22,8 +22,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     Effort, Result,
-    measure::{Samples, Seconds},
-    report::{Goal, Row, Table},
+    measure::{Samples, Seconds, p99, whole},
+    report::{Row, Table},
     tools::{WorkFolder, settle_disk},
 };
 
@@ -82,37 +82,33 @@ pub(crate) fn run(effort: Effort) -> Result<Table> {
 }
 
 fn rows(sqlite: &Side, postgres: &Side) -> Vec<Row> {
-    let beside = |writers: &str, here: &Samples, there: &Samples| Row {
-        what: format!("PostgreSQL, {writers}: packages a second"),
-        of: "the same on SQLite".to_owned(),
-        ratio: here.over(there),
-        goal: Goal::None,
-        sides: format!("{:.0} / {:.0} a second", here.median(), there.median()),
+    let beside = |writers: &str, here: &Samples, there: &Samples| {
+        let what = format!("PostgreSQL, {writers}: packages a second");
+        Row::new(what, "the same on SQLite", (here, there), whole).unit("a second")
     };
-    let reaches = |writers: &str, rates: &Samples, goal: f64| Row {
-        what: format!("PostgreSQL, {writers}: packages a second"),
-        of: format!("{goal} a second"),
-        ratio: rates.divided_by(goal),
-        goal: Goal::AtLeast(1.0),
-        sides: format!("{:.0} a second", rates.median()),
+    let reaches = |writers: &str, rates: &Samples, goal: f64| {
+        let what = format!("PostgreSQL, {writers}: packages a second");
+        let of = format!("{goal} a second");
+        let row = Row::of_number(what, of, (rates, goal), whole);
+        row.unit("a second").at_least(1.0)
     };
     let many = format!("{MANY} writers");
+    let p99 = |seconds| {
+        let theirs = Seconds(sqlite.many_p99.median());
+        format!("{}; on SQLite {theirs}", Seconds(seconds))
+    };
     vec![
         beside("one writer", &postgres.one, &sqlite.one),
         beside(&many, &postgres.many, &sqlite.many),
         reaches("one writer", &postgres.one, 800.0),
         reaches(&many, &postgres.many, 5_000.0),
-        Row {
-            what: format!("PostgreSQL, {many}: the p99 of one package"),
-            of: "50 ms".to_owned(),
-            ratio: postgres.many_p99.divided_by(0.05),
-            goal: Goal::AtMost(1.0),
-            sides: format!(
-                "{}; on SQLite {}",
-                Seconds(postgres.many_p99.median()),
-                Seconds(sqlite.many_p99.median())
-            ),
-        },
+        Row::of_number(
+            format!("PostgreSQL, {many}: the p99 of one package"),
+            "50 ms",
+            (&postgres.many_p99, 0.05),
+            p99,
+        )
+        .at_most(1.0),
     ]
 }
 
@@ -177,9 +173,7 @@ impl Side {
             times.extend(runtime.block_on(task)??);
         }
         let rate = times.len() as f64 / began.elapsed().as_secs_f64();
-        times.sort_by(f64::total_cmp);
-        let p99 = times.get(times.len() * 99 / 100).copied();
-        Ok((rate, p99.ok_or("nothing was published")?))
+        Ok((rate, p99(times).ok_or("nothing was published")?))
     }
 }
 

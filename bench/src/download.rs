@@ -9,13 +9,13 @@ use crate::{
     content::same_bytes,
     corpus::{self, Entry},
     http::Connection,
-    measure::{Digits, Samples, Seconds, children_cpu},
+    measure::{Digits, Samples, Seconds, cpu_of, seconds_by},
     report::{Goal, Row, Table},
     servers::{
         nginx::Nginx,
         tarn::{Tarn, file_of, index_of},
     },
-    tools::{WorkFolder, output_of},
+    tools::WorkFolder,
 };
 
 const INDEXED: &str = "indexed";
@@ -193,21 +193,19 @@ impl Bench {
         let nginx_url = format!("{scheme}://{nginx_address}{}", target.nginx_path);
         let (mut tarn, mut nginx) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            let before = self.tarn.cpu()?;
-            let ours = self.load(&tarn_url, &target.headers.0, load)?;
-            tarn.push(ours.with_cpu(self.tarn.cpu()? - before));
-            let before = self.nginx.cpu()?;
-            let theirs = self.load(&nginx_url, &target.headers.1, load)?;
-            nginx.push(theirs.with_cpu(self.nginx.cpu()? - before));
+            let (ours, theirs) = (&target.headers.0, &target.headers.1);
+            tarn.push(self.load(|| self.tarn.cpu(), &tarn_url, ours, load)?);
+            nginx.push(self.load(|| self.nginx.cpu(), &nginx_url, theirs, load)?);
         }
         let tls = if scheme == "https" { ", TLS" } else { "" };
         let name = format!("{}, {} connections{tls}", target.name, load.0);
         Ok(rows(&name, target, &tarn, &nginx))
     }
 
-    /// Has wrk ask for one URL for a while.
+    /// Has wrk ask for one URL for a while. The CPU time of the server is told by `clock`.
     fn load(
         &self,
+        clock: impl Fn() -> Result<Duration>,
         url: &str,
         headers: &[String],
         (connections, threads): (usize, usize),
@@ -226,9 +224,7 @@ impl Bench {
         for header in headers {
             command.arg("-H").arg(header);
         }
-        let before = children_cpu()?;
-        let output = output_of(command.arg(url))?;
-        let client_cpu = (children_cpu()? - before).as_secs_f64();
+        let ((output, client_cpu), cpu) = seconds_by(clock, || cpu_of(command.arg(url)))?;
         let line = output.lines().find_map(|line| line.strip_prefix("RESULT "));
         let numbers = line
             .ok_or("wrk told no result")?
@@ -240,17 +236,11 @@ impl Bench {
                 requests,
                 bytes,
                 seconds: micros / 1e6,
-                cpu: 0.0,
+                cpu,
                 client_cpu,
             }),
             _ => Err(format!("no ratio for {url}: wrk reported failures: {output}").into()),
         }
-    }
-}
-
-impl Load {
-    fn with_cpu(self, cpu: f64) -> Self {
-        Self { cpu, ..self }
     }
 }
 
@@ -276,58 +266,40 @@ fn conditions(connection: &mut Connection, path: &str, target: &Target) -> Resul
 type Measure = fn(&Load) -> f64;
 
 fn rows(name: &str, target: &Target, tarn: &[Load], nginx: &[Load]) -> Vec<Row> {
-    let per = |loads: &[Load], of: fn(&Load) -> f64| -> Samples { loads.iter().map(of).collect() };
-    let per_request = |load: &Load| load.cpu / load.requests;
-    let per_byte = |load: &Load| load.cpu / load.bytes;
-    let rate = |load: &Load| load.requests / load.seconds;
-    // An answer without a body is paid by the request; of the others, those cut off at the end count by their bytes.
-    let (cost, sum): (Measure, Measure) = if target.conditional {
-        (per_request, |load| {
-            (load.cpu + load.client_cpu) / load.requests
+    let per = |loads: &[Load], of: Measure| -> Samples { loads.iter().map(of).collect() };
+    let seconds = |what: &str, of: &str, measure: Measure, (by, unit): (f64, &str)| {
+        let sides = (&per(tarn, measure), &per(nginx, measure));
+        Row::new(format!("{name}: {what}"), of, sides, |one| {
+            Seconds(one * by)
         })
+        .unit(unit)
+    };
+    let for_requests = (1e5, "for 100,000 requests");
+    let per_request: Measure = |load| load.cpu / load.requests;
+    // An answer without a body is paid by the request; of the others, those cut off at the end count by their bytes.
+    let (cost, sum, unit): (Measure, Measure, _) = if target.conditional {
+        let sum: Measure = |load| (load.cpu + load.client_cpu) / load.requests;
+        (per_request, sum, for_requests)
     } else {
-        (per_byte, |load| (load.cpu + load.client_cpu) / load.bytes)
+        let sum: Measure = |load| (load.cpu + load.client_cpu) / load.bytes;
+        (|load| load.cpu / load.bytes, sum, (1e9, "for 1 GB"))
     };
-    let (ours, theirs) = (per(tarn, cost), per(nginx, cost));
-    let both = |of: fn(&Load) -> f64, by: f64| {
-        let side = |loads: &[Load]| Seconds(per(loads, of).median() * by).to_string();
-        format!("{} / {}", side(tarn), side(nginx))
-    };
-    let mut costs = format!("{} for 100,000 requests", both(per_request, 1e5));
+    let mut cpu = seconds("CPU", "nginx's CPU", cost, unit);
     if !target.conditional {
-        costs = format!("{} for 1 GB; {costs}", both(per_byte, 1e9));
+        let by_request = seconds("CPU", "nginx's CPU", per_request, for_requests);
+        cpu.sides = format!("{}; {}", cpu.sides, by_request.sides);
     }
-    let (our_sum, their_sum) = (per(tarn, sum), per(nginx, sum));
-    let (our_rate, their_rate) = (per(tarn, rate), per(nginx, rate));
+    let both = "CPU of server and wrk together";
+    let rates = [tarn, nginx].map(|loads| per(loads, |load| load.requests / load.seconds));
     vec![
-        Row {
-            what: format!("{name}: CPU"),
-            of: "nginx's CPU".to_owned(),
-            ratio: ours.over(&theirs),
-            goal: target.goals.0,
-            sides: costs,
-        },
-        Row {
-            what: format!("{name}: CPU of server and wrk together"),
-            of: "the same with nginx".to_owned(),
-            sides: if target.conditional {
-                format!("{} for 100,000 requests", both(sum, 1e5))
-            } else {
-                format!("{} for 1 GB", both(sum, 1e9))
-            },
-            ratio: our_sum.over(&their_sum),
-            goal: target.goals.1,
-        },
-        Row {
-            what: format!("{name}: requests a second"),
-            of: "nginx's".to_owned(),
-            sides: format!(
-                "{} / {}",
-                Digits(our_rate.median()),
-                Digits(their_rate.median())
-            ),
-            ratio: our_rate.over(&their_rate),
-            goal: Goal::AtLeast(0.9),
-        },
+        cpu.goal(target.goals.0),
+        seconds(both, "the same with nginx", sum, unit).goal(target.goals.1),
+        Row::new(
+            format!("{name}: requests a second"),
+            "nginx's",
+            (&rates[0], &rates[1]),
+            Digits,
+        )
+        .at_least(0.9),
     ]
 }

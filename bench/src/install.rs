@@ -11,9 +11,9 @@ use std::{
 use crate::{
     Effort, Result,
     corpus::{self, Entry},
-    measure::{Samples, Seconds, wall_seconds},
+    measure::{Samples, Seconds, wall_seconds, whole},
     proxy::Proxy,
-    report::{Goal, Row, Table},
+    report::{Row, Table},
     servers::tarn::{Tarn, path_of},
     tools::{Apk, WorkFolder, output_of},
 };
@@ -59,38 +59,15 @@ pub(crate) fn run(effort: Effort, binary: &Path) -> Result<Table> {
     if kept.proxy.hidden() > 0 || closed.proxy.hidden() < rounds * PACKAGES {
         return Err("no ratio for apk add: the header was not there, or not taken out".into());
     }
-    let row = |what: &str, ours: &Samples, theirs: &Samples, goal| Row {
-        what: what.to_owned(),
-        of: "the same without the header".to_owned(),
-        ratio: ours.over(theirs),
-        goal,
-        sides: format!("{} / {}", Seconds(ours.median()), Seconds(theirs.median())),
-    };
-    let mut rows = vec![
-        row(
-            "`apk update`: wall",
-            &kept.updates,
-            &closed.updates,
-            Goal::None,
-        ),
-        row(
-            &format!("`apk add` of {PACKAGES} packages: wall"),
-            &kept.adds,
-            &closed.adds,
-            Goal::AtMost(1.0),
-        ),
+    let of = "the same without the header";
+    let (updates, adds) = ((&kept.updates, &closed.updates), (&kept.adds, &closed.adds));
+    let connections = (&kept.connections, &closed.connections);
+    let add = format!("`apk add` of {PACKAGES} packages: wall");
+    let rows = vec![
+        Row::new("`apk update`: wall", of, updates, Seconds),
+        Row::new(add, of, adds, Seconds).at_most(1.0),
+        Row::new("connections of both", of, connections, whole).at_most(1.0),
     ];
-    rows.push(Row {
-        what: "connections of both".to_owned(),
-        of: "the same without the header".to_owned(),
-        ratio: kept.connections.over(&closed.connections),
-        goal: Goal::AtMost(1.0),
-        sides: format!(
-            "{:.0} / {:.0}",
-            kept.connections.median(),
-            closed.connections.median()
-        ),
-    });
     Ok(Table {
         name: "install",
         how: format!(

@@ -38,6 +38,8 @@ use std::{
     process::ExitCode,
 };
 
+use report::Table;
+
 /// That of the server: what is measured in this process has it there.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -80,11 +82,21 @@ struct Arguments {
     effort: Effort,
     write: Option<PathBuf>,
     tarn: PathBuf,
-    names: Vec<String>,
+    chosen: Vec<(&'static str, Benchmark)>,
 }
 
-const NAMES: [&str; 8] = [
-    "engine", "access", "database", "publish", "memory", "download", "upload", "install",
+/// Measures one thing. Some run the binary.
+type Benchmark = fn(Effort, &Path) -> Result<Table>;
+
+const BENCHMARKS: [(&str, Benchmark); 8] = [
+    ("engine", |effort, _| engine::run(effort)),
+    ("access", |effort, _| access::run(effort)),
+    ("database", |effort, _| database::run(effort)),
+    ("publish", publish::run),
+    ("memory", memory::run),
+    ("download", download::run),
+    ("upload", upload::run),
+    ("install", install::run),
 ];
 
 fn main() -> ExitCode {
@@ -102,18 +114,9 @@ fn run() -> Result<()> {
     let machine = machine::describe(&arguments.tarn)?;
     println!("{machine}");
     let mut tables = Vec::new();
-    for name in &arguments.names {
+    for (name, benchmark) in arguments.chosen {
         eprintln!("measuring: {name}");
-        let table = match name.as_str() {
-            "engine" => engine::run(arguments.effort)?,
-            "access" => access::run(arguments.effort)?,
-            "database" => database::run(arguments.effort)?,
-            "publish" => publish::run(arguments.effort, &arguments.tarn)?,
-            "memory" => memory::run(arguments.effort, &arguments.tarn)?,
-            "download" => download::run(arguments.effort, &arguments.tarn)?,
-            "upload" => upload::run(arguments.effort, &arguments.tarn)?,
-            _ => install::run(arguments.effort, &arguments.tarn)?,
-        };
+        let table = benchmark(arguments.effort, &arguments.tarn)?;
         println!("## {}\n\n{}", table.name, table.to_markdown());
         tables.push(table);
     }
@@ -132,7 +135,7 @@ fn arguments(given: impl Iterator<Item = String>) -> Result<Arguments> {
         effort: Effort::WHOLE,
         write: None,
         tarn: Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/tarn"),
-        names: Vec::new(),
+        chosen: Vec::new(),
     };
     let mut given = given.peekable();
     while let Some(argument) = given.next() {
@@ -144,16 +147,16 @@ fn arguments(given: impl Iterator<Item = String>) -> Result<Arguments> {
             "--quick" => arguments.effort = Effort::QUICK,
             "--write" => arguments.write = Some(value()?),
             "--tarn" => arguments.tarn = value()?,
-            name if NAMES.contains(&name) => arguments.names.push(argument),
-            _ => {
-                return Err(
-                    format!("{argument} is no benchmark; there are {}", NAMES.join(", ")).into(),
-                );
+            name => {
+                let known = BENCHMARKS.iter().find(|(known, _)| *known == name);
+                let names = || BENCHMARKS.map(|(name, _)| name).join(", ");
+                let unknown = || format!("{name} is no benchmark; there are {}", names());
+                arguments.chosen.push(*known.ok_or_else(unknown)?);
             }
         }
     }
-    if arguments.names.is_empty() {
-        arguments.names = NAMES.map(str::to_owned).to_vec();
+    if arguments.chosen.is_empty() {
+        arguments.chosen = BENCHMARKS.to_vec();
     }
     Ok(arguments)
 }
@@ -165,10 +168,11 @@ mod tests {
     #[test]
     fn without_a_name_all_are_measured() {
         let parse = |texts: &[&str]| arguments(texts.iter().map(|text| (*text).to_owned()));
-        assert_eq!(parse(&[]).unwrap().names, NAMES);
+        assert_eq!(parse(&[]).unwrap().chosen.len(), BENCHMARKS.len());
         let chosen = parse(&["--quick", "upload"]).unwrap();
         assert!(chosen.effort.quick);
-        assert_eq!(chosen.names, ["upload"]);
+        let names: Vec<&str> = chosen.chosen.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["upload"]);
         assert!(parse(&["nothing"]).is_err());
         assert!(parse(&["--write"]).is_err());
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -14,10 +15,10 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::Result;
+use crate::{Result, tools::output_of};
 
 /// CPU time of this process, all threads, user and system.
-pub(crate) fn own_cpu() -> Result<Duration> {
+fn own_cpu() -> Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.into())
 }
 
@@ -28,7 +29,7 @@ pub(crate) fn process_cpu(process: u32) -> Result<Duration> {
 }
 
 /// CPU time of all children that ended and were waited for.
-pub(crate) fn children_cpu() -> Result<Duration> {
+fn children_cpu() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     Ok(from_time_value(usage.user_time())? + from_time_value(usage.system_time())?)
 }
@@ -38,11 +39,24 @@ fn from_time_value(time: TimeVal) -> Result<Duration> {
     Ok(Duration::new(u64::try_from(time.tv_sec())?, micros * 1000))
 }
 
+/// Runs `work`; gives what it made and by how many seconds `clock` went on meanwhile.
+pub(crate) fn seconds_by<T>(
+    clock: impl Fn() -> Result<Duration>,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<(T, f64)> {
+    let before = clock()?;
+    let made = work()?;
+    Ok((made, (clock()? - before).as_secs_f64()))
+}
+
 /// Runs `work`; gives what it made and the CPU time of this process meanwhile, in seconds.
 pub(crate) fn cpu_seconds<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
-    let before = own_cpu()?;
-    let made = work()?;
-    Ok((made, (own_cpu()? - before).as_secs_f64()))
+    seconds_by(own_cpu, work)
+}
+
+/// Runs a command; gives what it wrote and its CPU time, in seconds.
+pub(crate) fn cpu_of(command: &mut Command) -> Result<(String, f64)> {
+    seconds_by(children_cpu, || output_of(command))
 }
 
 /// Runs `work`; gives what it made and how long it took, in seconds.
@@ -50,6 +64,25 @@ pub(crate) fn wall_seconds<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f6
     let start = Instant::now();
     let made = work()?;
     Ok((made, start.elapsed().as_secs_f64()))
+}
+
+/// The mean of what `measure` gives for each of `items`.
+pub(crate) fn mean<T>(
+    items: impl IntoIterator<Item = T>,
+    mut measure: impl FnMut(T) -> Result<f64>,
+) -> Result<f64> {
+    let (mut sum, mut count) = (0.0, 0);
+    for item in items {
+        sum += measure(item)?;
+        count += 1;
+    }
+    Ok(sum / f64::from(count))
+}
+
+/// Within how long 99 of 100 were done.
+pub(crate) fn p99(mut times: Vec<f64>) -> Option<f64> {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() * 99 / 100).copied()
 }
 
 /// One number, measured in several rounds.
@@ -102,6 +135,11 @@ impl FromIterator<f64> for Samples {
     fn from_iter<I: IntoIterator<Item = f64>>(samples: I) -> Self {
         Self(samples.into_iter().collect())
     }
+}
+
+/// A number without decimals.
+pub(crate) fn whole(number: f64) -> String {
+    format!("{number:.0}")
 }
 
 /// A number with three digits that matter.

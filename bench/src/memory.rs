@@ -11,9 +11,9 @@ use crate::{
     content::records,
     corpus::{self, Entry, record},
     measure::{Samples, Seconds, wall_seconds},
-    report::{Goal, Row, Table},
+    report::{Row, Table},
     servers::tarn::{OWNER, Tarn, index_of},
-    tools::WorkFolder,
+    tools::{WorkFolder, block_on},
 };
 
 /// What the server may keep of indexes, by default.
@@ -53,16 +53,10 @@ pub(crate) fn run(effort: Effort, binary: &Path) -> Result<Table> {
         }
     }
     let peak = tarn.peak_memory()?;
-    let (mut ratio, mut growth) = (Samples::default(), Samples::default());
-    ratio.push(peak / LIMIT);
-    growth.push((peak - before) / LIMIT);
-    let mebibytes = |bytes: f64| bytes / 1024.0 / 1024.0;
-    let row = |what: &str, ratio, goal, ours: f64| Row {
-        what: what.to_owned(),
-        of: "the limit of the cache of indexes".to_owned(),
-        ratio,
-        goal,
-        sides: format!("{:.0} MiB / {:.0} MiB", mebibytes(ours), mebibytes(LIMIT)),
+    let row = |what, bytes| {
+        let sides = (&Samples::from_iter([bytes]), &Samples::from_iter([LIMIT]));
+        let mebibytes = |bytes: f64| format!("{:.0} MiB", bytes / 1024.0 / 1024.0);
+        Row::new(what, "the limit of the cache of indexes", sides, mebibytes)
     };
     Ok(Table {
         name: "memory",
@@ -72,28 +66,15 @@ pub(crate) fn run(effort: Effort, binary: &Path) -> Result<Table> {
             Seconds(cold.median())
         ),
         rows: vec![
-            row(
-                "the server's memory, all of it",
-                ratio,
-                Goal::AtMost(2.0),
-                peak,
-            ),
-            row(
-                "what fetching added to it",
-                growth,
-                Goal::None,
-                peak - before,
-            ),
+            row("the server's memory, all of it", peak).at_most(2.0),
+            row("what fetching added to it", peak - before),
         ],
     })
 }
 
 /// Records the packages in each repository.
 fn fill(database: &Path, repositories: &[String], entries: &[Entry]) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    block_on(async {
         let metadata = Metadata::open(&Database::Sqlite(database.to_path_buf())).await?;
         let owner = metadata.owner(&OwnerName::parse(OWNER)?).await?;
         let owner = owner.ok_or("no owner")?.id;

@@ -12,14 +12,14 @@ use std::{
 use apk::sign::{KeySize, SigningKey};
 
 use crate::{
-    Effort, Result,
+    Effort, Failure, Result,
     content::records,
     corpus::{self, Entry},
     http::Connection,
-    measure::{Samples, Seconds, wall_seconds},
-    report::{Goal, Row, Table},
+    measure::{Samples, Seconds, seconds_by, wall_seconds, whole},
+    report::{Row, Table},
     servers::{
-        joined,
+        in_threads, joined,
         tarn::{Tarn, index_of},
     },
     signature::signature_cpu,
@@ -124,41 +124,31 @@ impl Bench {
                 let pushed =
                     wall_seconds(|| self.tarn.push(BULK, CONNECTIONS, &packages, Vec::clone));
                 pushing.store(false, Ordering::Relaxed);
-                let seen = reader.join().map_err(|_| "the reader died")??;
-                Ok::<_, crate::Failure>((seen, pushed?.1))
+                Ok::<_, Failure>((joined(reader)?, pushed?.1))
             })?;
             self.expect_count(BULK, (round + 1) * counts.bulk)?;
             let count = packages.len() as f64;
             pushes.push(push / count);
             writes.push(write / count);
-            indexes.push(seen as f64 / count);
+            indexes.push(seen as f64);
         }
+        let bulk = counts.bulk;
         Ok(vec![
-            Row {
-                what: format!(
-                    "bulk push of {} over {CONNECTIONS} connections, a reader polling: wall for each package",
-                    counts.bulk
+            Row::new(
+                format!(
+                    "bulk push of {bulk} over {CONNECTIONS} connections, a reader polling: wall for each package"
                 ),
-                of: format!("{WRITE}, on {CONNECTIONS} threads"),
-                ratio: pushes.over(&writes),
-                goal: Goal::None,
-                sides: format!(
-                    "{:.0} / {:.0} a second",
-                    1.0 / pushes.median(),
-                    1.0 / writes.median()
-                ),
-            },
-            Row {
-                what: "indexes that the polling reader got meanwhile".to_owned(),
-                of: "packages pushed".to_owned(),
-                sides: format!(
-                    "{:.0} / {}",
-                    indexes.median() * counts.bulk as f64,
-                    counts.bulk
-                ),
-                ratio: indexes,
-                goal: Goal::None,
-            },
+                format!("{WRITE}, on {CONNECTIONS} threads"),
+                (&pushes, &writes),
+                |seconds| whole(1.0 / seconds),
+            )
+            .unit("a second"),
+            Row::of_number(
+                "indexes that the polling reader got meanwhile",
+                "packages pushed",
+                (&indexes, bulk as f64),
+                |indexes| format!("{indexes:.0} / {bulk}"),
+            ),
         ])
     }
 
@@ -201,9 +191,9 @@ impl Bench {
                         writes.push(wall / count as f64);
                     }
                     settle_disk()?;
-                    let before = self.tarn.cpu()?;
-                    let wall = self.visible(repository, &packages, connections)?;
-                    cpus.push((self.tarn.cpu()? - before) / count as f64);
+                    let publish = || self.visible(repository, &packages, connections);
+                    let (wall, cpu) = seconds_by(|| self.tarn.cpu(), publish)?;
+                    cpus.push(cpu / count as f64);
                     walls.push(wall / count as f64);
                 }
             }
@@ -216,24 +206,18 @@ impl Bench {
                     SMALL => "a new repository".to_owned(),
                     _ => format!("{} packages", counts.large),
                 };
-                rows.push(Row {
-                    what: format!("PUT to visible in {of}, {on}: wall for each"),
-                    of: format!("{WRITE}, on as many threads"),
-                    ratio: walls.over(&writes),
-                    goal: Goal::None,
-                    sides: format!("{} / {}", Seconds(walls.median()), Seconds(writes.median())),
-                });
-                rows.push(Row {
-                    what: format!("PUT to visible in {of}, {on}: CPU of the server for each"),
-                    of: "one RSA-4096 signature".to_owned(),
-                    ratio: cpus.over(&signatures),
-                    goal: Goal::None,
-                    sides: format!(
-                        "{} / {}",
-                        Seconds(cpus.median()),
-                        Seconds(signatures.median())
-                    ),
-                });
+                rows.push(Row::new(
+                    format!("PUT to visible in {of}, {on}: wall for each"),
+                    format!("{WRITE}, on as many threads"),
+                    (walls, &writes),
+                    Seconds,
+                ));
+                rows.push(Row::new(
+                    format!("PUT to visible in {of}, {on}: CPU of the server for each"),
+                    "one RSA-4096 signature",
+                    (cpus, &signatures),
+                    Seconds,
+                ));
             }
         }
         Ok(rows)
@@ -248,34 +232,21 @@ impl Bench {
         connections: usize,
     ) -> Result<f64> {
         let each = packages.len().div_ceil(connections);
-        let shares: Vec<&[(&Entry, Vec<u8>)]> = packages.chunks(each).collect();
-        let mut read: Vec<Vec<Vec<u8>>> = vec![Vec::new(); shares.len()];
-        let ((), wall) = wall_seconds(|| {
-            thread::scope(|scope| {
-                let publishers = shares
-                    .iter()
-                    .zip(&mut read)
-                    .map(|(share, read)| {
-                        scope.spawn(|| {
-                            let mut connection = self.tarn.connect()?;
-                            for (_, bytes) in *share {
-                                self.tarn.put(&mut connection, repository, bytes)?;
-                                let index = connection.get(&index_of(repository))?.expect(200)?;
-                                read.push(index.body);
-                            }
-                            Ok(())
-                        })
-                    })
-                    .collect();
-                joined(publishers)
-            })
-        })?;
-        for (share, read) in shares.iter().zip(&read) {
-            for ((entry, _), index) in share.iter().zip(read) {
-                if !names(index)?.contains(&entry.file_name()) {
-                    let file = entry.file_name();
-                    return Err(format!("{file} was published and is not in the index").into());
-                }
+        let publish = |share: &[(&Entry, Vec<u8>)]| {
+            let mut connection = self.tarn.connect()?;
+            let mut read = Vec::new();
+            for (_, bytes) in share {
+                self.tarn.put(&mut connection, repository, bytes)?;
+                let index = connection.get(&index_of(repository))?.expect(200)?;
+                read.push(index.body);
+            }
+            Ok(read)
+        };
+        let (read, wall) = wall_seconds(|| in_threads(packages.chunks(each), publish))?;
+        for ((entry, _), index) in packages.iter().zip(read.concat()) {
+            let file = entry.file_name();
+            if !names(&index)?.contains(&file) {
+                return Err(format!("{file} was published and is not in the index").into());
             }
         }
         Ok(wall)
@@ -293,13 +264,8 @@ impl Bench {
             }
             Ok(())
         };
-        thread::scope(|scope| {
-            let writers = files
-                .chunks(each)
-                .map(|share| scope.spawn(move || write_share(share)))
-                .collect();
-            joined(writers)
-        })
+        in_threads(files.chunks(each), write_share)?;
+        Ok(())
     }
 
     fn index(&self, repository: &str) -> Result<Vec<u8>> {

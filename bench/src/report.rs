@@ -1,6 +1,10 @@
 //! What was measured, as Markdown.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{
+    fmt::{Display, Write as _},
+    fs,
+    path::Path,
+};
 
 use crate::{
     Result,
@@ -67,6 +71,71 @@ impl Table {
 }
 
 impl Row {
+    /// What one side is in ratio to another. `shown` writes both in their unit.
+    pub(crate) fn new<D: Display>(
+        what: impl Into<String>,
+        of: impl Into<String>,
+        (side, base): (&Samples, &Samples),
+        shown: impl Fn(f64) -> D,
+    ) -> Self {
+        Self {
+            what: what.into(),
+            of: of.into(),
+            ratio: side.over(base),
+            goal: Goal::None,
+            sides: format!("{} / {}", shown(side.median()), shown(base.median())),
+        }
+    }
+
+    /// What one side is in ratio to a number.
+    pub(crate) fn of_number<D: Display>(
+        what: impl Into<String>,
+        of: impl Into<String>,
+        (side, base): (&Samples, f64),
+        shown: impl Fn(f64) -> D,
+    ) -> Self {
+        Self {
+            what: what.into(),
+            of: of.into(),
+            ratio: side.divided_by(base),
+            goal: Goal::None,
+            sides: shown(side.median()).to_string(),
+        }
+    }
+
+    /// What one file is in ratio to another, in bytes, which are the same every time.
+    pub(crate) fn of_bytes(
+        what: impl Into<String>,
+        of: impl Into<String>,
+        (size, other): (u64, usize),
+    ) -> Self {
+        let exact = Samples::from_iter([size as f64]);
+        Self {
+            sides: format!("{size} B / {other} B"),
+            ..Self::of_number(what, of, (&exact, other as f64), Digits)
+        }
+    }
+
+    /// With what follows the numbers of both sides.
+    pub(crate) fn unit(self, unit: &str) -> Self {
+        Self {
+            sides: format!("{} {unit}", self.sides),
+            ..self
+        }
+    }
+
+    pub(crate) fn goal(self, goal: Goal) -> Self {
+        Self { goal, ..self }
+    }
+
+    pub(crate) fn at_most(self, limit: f64) -> Self {
+        self.goal(Goal::AtMost(limit))
+    }
+
+    pub(crate) fn at_least(self, limit: f64) -> Self {
+        self.goal(Goal::AtLeast(limit))
+    }
+
     fn verdict(&self) -> (String, &'static str) {
         let median = self.ratio.median();
         let (text, met) = match self.goal {

@@ -30,16 +30,8 @@ pub(crate) struct Apk {
 impl Apk {
     /// Finds it in the cache of the tests.
     pub(crate) fn find() -> Result<Self> {
-        let cache = match env::var_os("TARN_TEST_CACHE") {
-            Some(folder) => PathBuf::from(folder),
-            None => {
-                let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-                let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-                base.or_else(home)
-                    .ok_or("neither TARN_TEST_CACHE nor HOME is set")?
-                    .join("tarn-tests")
-            }
-        };
+        let cache =
+            tarn_testkit::cache_folder().ok_or("neither TARN_TEST_CACHE nor HOME is set")?;
         let root = fs::canonicalize(cache.join(ALPINE_FOLDER))
             .map_err(|error| format!("no root of Alpine: {error}; `make bench` installs it"))?;
         Ok(Self { root })
@@ -95,6 +87,12 @@ pub(crate) fn zlib_9(text: &[u8]) -> Result<usize> {
         .write_all(text)?;
     let output = child.wait_with_output()?;
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+}
+
+/// Runs `work` to its end, on this thread.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build()?.block_on(work)
 }
 
 /// Waits until what others wrote is on the disk, so that the next measurement does not pay for it.

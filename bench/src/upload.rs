@@ -6,8 +6,8 @@ use crate::{
     Effort, Result,
     content::same_bytes,
     corpus,
-    measure::{Samples, Seconds, wall_seconds},
-    report::{Goal, Row, Table},
+    measure::{Samples, Seconds, seconds_by, wall_seconds},
+    report::{Row, Table},
     servers::{
         nginx::Nginx,
         tarn::{Tarn, file_of},
@@ -36,26 +36,23 @@ pub(crate) fn run(effort: Effort, binary: &Path) -> Result<Table> {
         let their_path = format!("/{}", entry.file_name());
 
         settle_disk()?;
-        let before = tarn.cpu()?;
-        let ((), wall) = wall_seconds(|| tarn.put(&mut to_tarn, REPOSITORY, &package))?;
+        let put = || tarn.put(&mut to_tarn, REPOSITORY, &package);
+        let (((), wall), cpu) = seconds_by(|| tarn.cpu(), || wall_seconds(put))?;
         our_wall.push(wall);
-        our_cpu.push(tarn.cpu()? - before);
+        our_cpu.push(cpu);
 
         settle_disk()?;
-        let before = nginx.cpu()?;
-        let (answer, wall) = wall_seconds(|| to_nginx.request("PUT", &their_path, &[], &package))?;
+        let put = || to_nginx.request("PUT", &their_path, &[], &package);
+        let ((answer, wall), cpu) = seconds_by(|| nginx.cpu(), || wall_seconds(put))?;
         answer.expect(201)?;
         their_wall.push(wall);
-        their_cpu.push(nginx.cpu()? - before);
+        their_cpu.push(cpu);
 
         let kept = to_tarn.get(&path)?.expect(200)?.body;
         same_bytes("the upload to Tarn", &kept, &package)?;
         let kept = to_nginx.get(&their_path)?.expect(200)?.body;
         same_bytes("the upload to nginx", &kept, &package)?;
     }
-    let sides = |ours: &Samples, theirs: &Samples| {
-        format!("{} / {}", Seconds(ours.median()), Seconds(theirs.median()))
-    };
     Ok(Table {
         name: "upload",
         how: format!(
@@ -65,20 +62,19 @@ pub(crate) fn run(effort: Effort, binary: &Path) -> Result<Table> {
             SIZE / 1_000_000
         ),
         rows: vec![
-            Row {
-                what: "PUT of 50 MB: wall".to_owned(),
-                of: "nginx's DAV PUT".to_owned(),
-                ratio: our_wall.over(&their_wall),
-                goal: Goal::AtMost(1.7),
-                sides: sides(&our_wall, &their_wall),
-            },
-            Row {
-                what: "PUT of 50 MB: CPU of the server".to_owned(),
-                of: "nginx's".to_owned(),
-                ratio: our_cpu.over(&their_cpu),
-                goal: Goal::None,
-                sides: sides(&our_cpu, &their_cpu),
-            },
+            Row::new(
+                "PUT of 50 MB: wall",
+                "nginx's DAV PUT",
+                (&our_wall, &their_wall),
+                Seconds,
+            )
+            .at_most(1.7),
+            Row::new(
+                "PUT of 50 MB: CPU of the server",
+                "nginx's",
+                (&our_cpu, &their_cpu),
+                Seconds,
+            ),
         ],
     })
 }

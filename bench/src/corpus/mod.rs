@@ -40,14 +40,9 @@ const SPREAD: usize = 2_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) name: String,
-    pub(crate) version: String,
-    description: String,
-    url: String,
-    license: &'static str,
-    origin: String,
-    maintainer: &'static str,
-    build_date: u64,
-    commit: String,
+    source: Source,
+    /// What it says besides the description of its source.
+    note: &'static str,
     depends: Vec<String>,
     provides: Vec<String>,
     install_if: Vec<String>,
@@ -58,6 +53,7 @@ pub(crate) struct Entry {
 }
 
 /// What the packages of one source share.
+#[derive(Debug, Clone)]
 struct Source {
     name: String,
     version: String,
@@ -82,10 +78,10 @@ pub(crate) fn entries(count: usize, seed: u64) -> Vec<Entry> {
             continue;
         }
         let packages = random.below(6);
-        entries.push(entry(&mut random, &source, None));
+        entries.push(entry(&mut random, &source, ("", "")));
         for suffix in SUFFIXES.iter().take(packages) {
             if random.below(10) < 7 {
-                entries.push(entry(&mut random, &source, Some(*suffix)));
+                entries.push(entry(&mut random, &source, *suffix));
             }
         }
     }
@@ -135,8 +131,7 @@ fn source(random: &mut Random, number: usize) -> Source {
 }
 
 /// A package of a source: the main one, or one of those with a suffix and a note in the description.
-fn entry(random: &mut Random, source: &Source, suffix: Option<(&str, &str)>) -> Entry {
-    let (end, note) = suffix.unwrap_or_default();
+fn entry(random: &mut Random, source: &Source, (end, note): (&'static str, &'static str)) -> Entry {
     let name = format!("{}{end}", source.name);
     let own = format!("{}={}", source.name, source.version);
     let mut depends = Vec::new();
@@ -168,10 +163,9 @@ fn entry(random: &mut Random, source: &Source, suffix: Option<(&str, &str)>) -> 
             }
             let commands = random.below(12).saturating_sub(6);
             for command in 0..commands {
-                let name = if command == 0 {
-                    source.name.clone()
-                } else {
-                    Random::name(random.below(5000))
+                let name = match command {
+                    0 => source.name.clone(),
+                    _ => Random::name(random.below(5000)),
                 };
                 let command = format!("cmd:{name}={}", source.version);
                 if !provides.contains(&command) {
@@ -183,14 +177,8 @@ fn entry(random: &mut Random, source: &Source, suffix: Option<(&str, &str)>) -> 
     let size = 1_200 + random.next() % (1 << (8 + random.below(13)));
     Entry {
         name,
-        version: source.version.clone(),
-        description: format!("{}{note}", source.description),
-        url: source.url.clone(),
-        license: source.license,
-        origin: source.name.clone(),
-        maintainer: source.maintainer,
-        build_date: source.build_date,
-        commit: source.commit.clone(),
+        source: source.clone(),
+        note,
         depends,
         provides,
         install_if,
@@ -210,14 +198,15 @@ impl Entry {
     /// What it says of itself, as publishing reads it from its file.
     pub(crate) fn facts(&self) -> Result<PackageFacts> {
         let list = |words: &[String]| Dependency::parse_list(&words.join(" "));
+        let source = self.source.clone();
         Ok(PackageFacts {
-            description: self.description.clone(),
-            url: self.url.clone(),
-            license: self.license.to_owned(),
-            origin: self.origin.clone(),
-            maintainer: self.maintainer.to_owned(),
-            commit: self.commit.clone(),
-            build_date: self.build_date,
+            description: self.description(),
+            url: source.url,
+            license: source.license.to_owned(),
+            origin: source.name,
+            maintainer: source.maintainer.to_owned(),
+            commit: source.commit,
+            build_date: source.build_date,
             installed_size: self.installed_size,
             depends: list(&self.depends)?,
             provides: list(&self.provides)?,
@@ -227,10 +216,14 @@ impl Entry {
                     data_hash: Sha256Digest::from_bytes(Sha256::digest(self.identity).into()),
                 },
                 PackageName::parse(&self.name)?,
-                Version::parse(&self.version)?,
+                Version::parse(&source.version)?,
                 Arch::parse(ARCH)?,
             )
         })
+    }
+
+    fn description(&self) -> String {
+        format!("{}{}", self.source.description, self.note)
     }
 
     /// What apk checks a download with.
@@ -250,7 +243,7 @@ impl Entry {
 
     /// The file name under which apk looks for it.
     pub(crate) fn file_name(&self) -> String {
-        format!("{}-{}.apk", self.name, self.version)
+        format!("{}-{}.apk", self.name, self.source.version)
     }
 
     /// The same package without anything it needs, so that it installs by itself.
@@ -262,46 +255,28 @@ impl Entry {
 
     /// A package file with one file of `content` bytes that do not compress.
     pub(crate) fn package(&self, content: u64) -> Vec<u8> {
-        let mut builder = PackageBuilder::new(&self.name, &self.version);
-        let replaced = [
-            "pkgdesc",
-            "url",
-            "builddate",
-            "packager",
-            "origin",
-            "license",
-        ];
-        for key in replaced {
-            builder = builder.without(key);
-        }
-        let build_date = self.build_date.to_string();
+        let source = &self.source;
+        let mut builder = PackageBuilder::new(&self.name, &source.version).without("packager");
         let fields = [
-            ("pkgdesc", self.description.as_str()),
-            ("url", &self.url),
-            ("builddate", &build_date),
-            ("maintainer", self.maintainer),
-            ("origin", &self.origin),
-            ("commit", &self.commit),
-            ("license", self.license),
+            ("pkgdesc", self.description()),
+            ("url", source.url.clone()),
+            ("builddate", source.build_date.to_string()),
+            ("maintainer", source.maintainer.to_owned()),
+            ("origin", source.name.clone()),
+            ("commit", source.commit.clone()),
+            ("license", source.license.to_owned()),
         ];
         for (key, value) in fields {
-            builder = builder.field(key, value);
+            builder = builder.without(key).field(key, &value);
         }
-        let lists = [
-            ("depend", &self.depends),
-            ("provides", &self.provides),
-            ("install_if", &self.install_if),
-        ];
-        for (key, values) in lists {
-            let values: &[String] = values;
-            builder = match key {
-                // One line with spaces between them, as abuild writes it.
-                "install_if" if !values.is_empty() => builder.field(key, &values.join(" ")),
-                "install_if" => builder,
-                _ => values
-                    .iter()
-                    .fold(builder, |builder, value| builder.field(key, value)),
-            };
+        for (key, values) in [("depend", &self.depends), ("provides", &self.provides)] {
+            for value in values {
+                builder = builder.field(key, value);
+            }
+        }
+        if !self.install_if.is_empty() {
+            // One line with spaces between them, as abuild writes it.
+            builder = builder.field("install_if", &self.install_if.join(" "));
         }
         let path = format!("usr/share/{}/content", self.name);
         builder.random_file(&path, content).build()

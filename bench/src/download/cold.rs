@@ -17,8 +17,9 @@ use super::Target;
 use crate::{
     Result,
     http::Connection,
-    report::{Goal, Row},
-    servers::{joined, nginx::Nginx, tarn::Tarn},
+    measure::{Samples, p99, wall_seconds},
+    report::Row,
+    servers::{in_threads, joined, nginx::Nginx, tarn::Tarn},
     tools::output_of,
 };
 
@@ -56,13 +57,12 @@ pub(super) fn run(tarn: &Tarn, nginx: &Nginx, targets: &[Target]) -> Result<Vec<
     let theirs = measure(nginx.workers(), &file, || {
         (nginx.connect(), large.nginx_path.clone())
     })?;
-    Ok(vec![Row {
-        what: "cold: 99 of 100 answers of others came within".to_owned(),
-        of: "20 ms".to_owned(),
-        ratio: std::iter::once(ours / 0.020).collect(),
-        goal: Goal::AtMost(1.0),
-        sides: format!("{:.1} ms / nginx {:.1} ms", ours * 1e3, theirs * 1e3),
-    }])
+    let what = "cold: 99 of 100 answers of others came within";
+    let shown = |ours: f64| format!("{:.1} ms / nginx {:.1} ms", ours * 1e3, theirs * 1e3);
+    let ours = Samples::from_iter([ours]);
+    Ok(vec![
+        Row::of_number(what, "20 ms", (&ours, 0.020), shown).at_most(1.0),
+    ])
 }
 
 /// The 99th percentile of what others wait, in seconds, while `file` is read by way of `server` from a slow disk.
@@ -77,41 +77,26 @@ fn measure(
     drop_cache.args(["iflag=nocache", "count=0", "status=none"]);
     output_of(drop_cache.arg(format!("if={}", file.display())))?;
     let is_over = AtomicBool::new(false);
-    let mut waits = Vec::new();
-    scope(|scope| {
+    let waits = scope(|scope| {
         let download = scope.spawn(|| {
             let (connection, path) = server();
             connection?.get_until(&path, &is_over)
         });
-        let others: Vec<_> = (0..3)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut connection = server().0?;
-                    let (start, mut waits) = (Instant::now(), Vec::new());
-                    while start.elapsed() < TIME {
-                        let asked = Instant::now();
-                        connection.get("/healthz")?.expect(200)?;
-                        waits.push(asked.elapsed().as_secs_f64());
-                        sleep(Duration::from_millis(5));
-                    }
-                    Ok(waits)
-                })
-            })
-            .collect();
-        let results: Vec<Result<Vec<f64>>> = others
-            .into_iter()
-            .map(|other| other.join().unwrap_or_else(|_| Err("a thread died".into())))
-            .collect();
+        let waits = in_threads(0..3, |_| {
+            let mut connection = server().0?;
+            let (start, mut waits) = (Instant::now(), Vec::new());
+            while start.elapsed() < TIME {
+                let ask = || connection.get("/healthz")?.expect(200);
+                waits.push(wall_seconds(ask)?.1);
+                sleep(Duration::from_millis(5));
+            }
+            Ok(waits)
+        });
         is_over.store(true, Ordering::Relaxed);
-        joined(vec![download])?;
-        for result in results {
-            waits.extend(result?);
-        }
-        Ok::<_, crate::Failure>(())
+        joined(download)?;
+        waits
     })?;
-    waits.sort_by(f64::total_cmp);
-    let at = waits.len() * 99 / 100;
-    waits.get(at).copied().ok_or_else(|| "nobody waited".into())
+    p99(waits.concat()).ok_or_else(|| "nobody waited".into())
 }
 
 /// The file of that size below a folder of blobs.

@@ -14,14 +14,14 @@ use std::{
 use apk::{digest::PackageHash, limits::Limits, v2::package::PackageReader};
 use tarn_store::metadata::{IndexedPackage, StoredFacts};
 
-use super::{Growing, grouped, joined, listed, setup::Signer, sides};
+use super::{Growing, grouped, joined, listed, setup::Signer};
 use crate::{
     Effort, Result,
     content::{records, same_records},
     corpus::{self, Entry},
-    measure::{Samples, children_cpu, cpu_seconds},
+    measure::{Samples, Seconds, cpu_of, cpu_seconds},
     report::{Goal, Row},
-    tools::{Apk, output_of},
+    tools::Apk,
 };
 
 /// The largest index that the incumbent is tried on.
@@ -87,12 +87,15 @@ fn compare(
     fs::remove_dir_all(&files.path)?;
 
     let size = grouped(entries.len());
-    let row = |command: &str, theirs: &Samples, goal| Row {
-        what: format!("{command}, one package new among {size}, and one signature"),
-        of: "adding the same package here".to_owned(),
-        ratio: theirs.over(&ours),
-        goal,
-        sides: sides(theirs, &ours),
+    let row = |command: &str, theirs: &Samples, goal| {
+        let what = format!("{command}, one package new among {size}, and one signature");
+        Row::new(
+            what,
+            "adding the same package here",
+            (theirs, &ours),
+            Seconds,
+        )
+        .goal(goal)
     };
     let goal = if entries.len() == MOST {
         Goal::AtLeast(150.0)
@@ -164,7 +167,7 @@ impl Folder {
         } else {
             command.args(&self.all);
         }
-        let apk_cpu = cpu_of(&mut command, 1)?;
+        let apk_cpu = apk_cpu(&mut command, 1)?;
         let unsigned = fs::read(self.path.join("NEW.tar.gz"))?;
         let (signed, sign_cpu) = cpu_seconds(|| signer.sign(&unsigned))?;
         Ok((signed, apk_cpu + sign_cpu))
@@ -172,10 +175,8 @@ impl Folder {
 }
 
 /// The CPU seconds of a command of apk that makes an index, in which so many packages have to be new.
-pub(super) fn cpu_of(command: &mut Command, new: usize) -> Result<f64> {
-    let before = children_cpu()?;
-    let output = output_of(command)?;
-    let cpu = (children_cpu()? - before).as_secs_f64();
+pub(super) fn apk_cpu(command: &mut Command, new: usize) -> Result<f64> {
+    let (output, cpu) = cpu_of(command)?;
     if output.contains(&format!("(of which {new} are new)")) {
         return Ok(cpu);
     }

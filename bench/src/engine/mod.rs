@@ -14,8 +14,8 @@ use crate::{
     Effort, Result,
     content::{records, same_bytes, same_records},
     corpus::{self, Entry, rendered},
-    measure::{Samples, Seconds, cpu_seconds, wall_seconds},
-    report::{Goal, Row, Table},
+    measure::{Samples, Seconds, cpu_seconds, mean, wall_seconds},
+    report::{Row, Table},
     tools::{WorkFolder, zlib_9},
 };
 
@@ -91,8 +91,7 @@ impl Growing {
 
     /// Adds each of `new` by itself.
     fn append(&mut self, signer: &Signer, new: &[IndexedPackage]) -> Result<()> {
-        let mut seconds = 0.0;
-        for package in new {
+        let seconds = mean(new, |package| {
             let live = self.packages.len() + 1;
             let package = IndexedPackage {
                 sequence: i64::try_from(live)?,
@@ -105,9 +104,9 @@ impl Growing {
             };
             let (made, cpu) = cpu_seconds(|| signer.next(&self.state, changes, live))?;
             (self.state, self.segments, _) = made;
-            seconds += cpu;
-        }
-        self.appends.push(seconds / new.len() as f64);
+            Ok(cpu)
+        })?;
+        self.appends.push(seconds);
         Ok(())
     }
 
@@ -164,26 +163,19 @@ fn appends(
 
     let mut rows: Vec<Row> = indexes
         .iter()
-        .map(|index| Row {
-            what: format!("add one package to {}", grouped(index.size)),
-            of: SIGNATURE.to_owned(),
-            ratio: index.appends.over(&signatures),
-            goal: if index.size == 300_000 {
-                Goal::AtMost(1.5)
-            } else {
-                Goal::None
-            },
-            sides: sides(&index.appends, &signatures),
+        .map(|index| {
+            let what = format!("add one package to {}", grouped(index.size));
+            let row = Row::new(what, SIGNATURE, (&index.appends, &signatures), Seconds);
+            match index.size {
+                300_000 => row.at_most(1.5),
+                _ => row,
+            }
         })
         .collect();
     if let (Some(first), Some(last)) = (indexes.first(), indexes.last()) {
-        rows.push(Row {
-            what: format!("add one package to {}", grouped(last.size)),
-            of: format!("the same at {}", grouped(first.size)),
-            ratio: last.appends.over(&first.appends),
-            goal: Goal::AtMost(1.3),
-            sides: sides(&last.appends, &first.appends),
-        });
+        let what = format!("add one package to {}", grouped(last.size));
+        let of = format!("the same at {}", grouped(first.size));
+        rows.push(Row::new(what, of, (&last.appends, &first.appends), Seconds).at_most(1.3));
     }
     Ok(rows)
 }
@@ -209,16 +201,13 @@ fn regeneration(signer: &Signer, indexes: &[Growing], effort: Effort) -> Result<
             let what = format!("regeneration of {} packages", index.size);
             same_records(&what, &records(&all)?, &records(&joined(&next))?)?;
         }
-        rows.push(Row {
-            what: format!(
-                "regenerate all {} and sign, level 6, unverified",
-                grouped(index.size)
-            ),
-            of: "adding the new package to them".to_owned(),
-            ratio: whole.over(&appends),
-            goal: Goal::None,
-            sides: sides(&whole, &appends),
-        });
+        let all = grouped(index.size);
+        rows.push(Row::new(
+            format!("regenerate all {all} and sign, level 6, unverified"),
+            "adding the new package to them",
+            (&whole, &appends),
+            Seconds,
+        ));
     }
     Ok(rows)
 }
@@ -237,9 +226,7 @@ fn one_index_of_30_000(
     let mut random = corpus::Random::new(5);
     for _ in 0..effort.rounds {
         signatures.push(signer.signature_cpu(effort.appends)?);
-        let mut seconds = 0.0;
-        let count = effort.appends / 4;
-        for _ in 0..count {
+        removals.push(mean(0..effort.appends / 4, |_| {
             let gone = random.below(packages.len());
             let changes = IndexChanges {
                 removed: vec![i64::try_from(gone)? + 1],
@@ -247,32 +234,30 @@ fn one_index_of_30_000(
             };
             let (made, cpu) =
                 cpu_seconds(|| signer.next(&base.state, changes, packages.len() - 1))?;
-            seconds += cpu;
             if made.0.records() != packages.len() as u64 - 1 {
                 return Err("a removal removed something else".into());
             }
-        }
-        removals.push(seconds / count as f64);
+            Ok(cpu)
+        })?);
         let (made, wall) = wall_seconds(|| signer.first(packages))?;
         same_bytes("the cold index", &joined(&made.1), &joined(&base.segments))?;
         cold.push(wall);
     }
     let size = grouped(packages.len());
     Ok(vec![
-        Row {
-            what: format!("remove one of {size}, anywhere"),
-            of: SIGNATURE.to_owned(),
-            ratio: removals.over(&signatures),
-            goal: Goal::None,
-            sides: sides(&removals, &signatures),
-        },
-        Row {
-            what: format!("derive {size} from their rows, verified by reading all of it (wall)"),
-            of: "one second".to_owned(),
-            ratio: cold.clone(),
-            goal: Goal::AtMost(1.0),
-            sides: Seconds(cold.median()).to_string(),
-        },
+        Row::new(
+            format!("remove one of {size}, anywhere"),
+            SIGNATURE,
+            (&removals, &signatures),
+            Seconds,
+        ),
+        Row::of_number(
+            format!("derive {size} from their rows, verified by reading all of it (wall)"),
+            "one second",
+            (&cold, 1.0),
+            Seconds,
+        )
+        .at_most(1.0),
     ])
 }
 
@@ -285,19 +270,11 @@ fn sizes_of(indexes: &[Growing]) -> Result<Vec<Row>> {
             let first = index.segments.part(0..index.segments.length()).next();
             let signature = first.map_or(0, |run| run.len() as u64);
             let size = index.segments.length() - signature;
-            Ok(Row {
-                what: format!("bytes of the index of {}", grouped(index.packages.len())),
-                of: "one `zlib -9` run over the same text".to_owned(),
-                ratio: std::iter::once(size as f64 / once as f64).collect(),
-                goal: Goal::AtMost(1.02),
-                sides: format!("{size} B / {once} B"),
-            })
+            let what = format!("bytes of the index of {}", grouped(index.packages.len()));
+            let of = "one `zlib -9` run over the same text";
+            Ok(Row::of_bytes(what, of, (size, once)).at_most(1.02))
         })
         .collect()
-}
-
-fn sides(side: &Samples, base: &Samples) -> String {
-    format!("{} / {}", Seconds(side.median()), Seconds(base.median()))
 }
 
 /// A number with commas between the thousands.

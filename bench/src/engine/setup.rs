@@ -22,10 +22,16 @@ use tarn_core::{
 };
 use tarn_store::metadata::{IndexChanges, IndexedPackage};
 
-use crate::{Result, corpus::ARCH, measure::cpu_seconds, signature::signature_cpu};
+use crate::{
+    Result,
+    corpus::ARCH,
+    measure::{cpu_seconds, mean},
+    signature::signature_cpu,
+    tools::block_on,
+};
 
 /// How often the same change is made for one measurement.
-const REPEATS: u32 = 20;
+const REPEATS: usize = 20;
 
 /// Signs indexes as the server does.
 pub(super) struct Signer {
@@ -40,10 +46,7 @@ impl Signer {
         let data = folder.join("registry");
         std::fs::create_dir_all(&data)?;
         let settings = Settings::in_folder(data);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let keys = runtime.block_on(async {
+        let keys = block_on(async {
             let registry = Administration::open(&settings, &Clock::system()).await?;
             let password = Secret::new("only for this benchmark".to_owned());
             let first = registry.accounts().first_run(Some(password)).await?;
@@ -54,7 +57,7 @@ impl Signer {
                 .signing_keys(&owner.ok_or("no owner")?)
                 .await?;
             registry.metadata().close().await;
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(keys)
+            Ok(keys)
         })?;
         Ok(Self {
             keys,
@@ -107,18 +110,17 @@ impl Signer {
         added: &[IndexedPackage],
         live: usize,
     ) -> Result<(Segments, f64)> {
-        let once = || {
+        let mut index = None;
+        let seconds = mean(0..REPEATS, |_| {
             let changes = IndexChanges {
                 removed: Vec::new(),
                 added: added.to_vec(),
             };
-            cpu_seconds(|| self.next(before, changes, live))
-        };
-        let ((_, segments, _), mut seconds) = once()?;
-        for _ in 1..REPEATS {
-            seconds += once()?.1;
-        }
-        Ok((segments, seconds / f64::from(REPEATS)))
+            let ((_, segments, _), cpu) = cpu_seconds(|| self.next(before, changes, live))?;
+            index = Some(segments);
+            Ok(cpu)
+        })?;
+        Ok((index.ok_or("nothing was added")?, seconds))
     }
 
     /// The whole index by the plain writer, signed.

@@ -4,7 +4,7 @@
 //! reads the other files (apk-tools `src/app_mkndx.c`, `mkndx_main`). It has no way to be given the new file alone. It signs
 //! with the same key by itself.
 
-use std::{error::Error, fs, path::Path};
+use std::{fs, path::Path};
 
 use apk::{
     limits::Limits,
@@ -15,17 +15,16 @@ use tarn_store::metadata::{IndexChanges, IndexedPackage};
 
 use super::{
     SIGNATURE, grouped,
-    incumbent::{Folder, added, cpu_of, newcomer},
+    incumbent::{Folder, added, apk_cpu, newcomer},
     joined, listed,
     setup::Signer,
-    sides,
 };
 use crate::{
-    Effort, Result,
+    Effort, Failure, Result,
     content::same_bytes,
     corpus::{self, Entry},
-    measure::{Samples, cpu_seconds},
-    report::{Goal, Row},
+    measure::{Samples, Seconds, cpu_seconds, mean},
+    report::Row,
     tools::{Apk, zlib_9},
 };
 
@@ -67,53 +66,36 @@ fn against_signature(
     let (mut appends, mut signatures) = (Samples::default(), Samples::default());
     for entries in new.chunks(effort.appends) {
         signatures.push(signer.signature_cpu(effort.appends)?);
-        let mut seconds = 0.0;
-        for entry in entries {
+        appends.push(mean(entries, |entry| {
             let live = packages.len() + 1;
             packages.push(entry.indexed(i64::try_from(live)?)?);
             let added = packages.last().cloned().into_iter().collect();
             let (made, cpu) = change(signer, &base, Vec::new(), added, live)?;
             (base, segments) = made;
-            seconds += cpu;
-        }
-        appends.push(seconds / entries.len() as f64);
+            Ok(cpu)
+        })?);
     }
     // What was made step by step is, byte for byte, what is made at once.
     let (_, cold, _) = signer.first_v3(&packages)?;
     let index = joined(&segments);
     same_bytes("Packages.adb", &index, &joined(&cold))?;
     let once = zlib_9(&container::unpack(&index, 1 << 30)?)?;
-    let of = grouped(packages.len());
+    let (before, after) = (grouped(old.len()), grouped(packages.len()));
     Ok([
-        Row {
-            what: format!(
-                "add one package to {} in `Packages.adb`",
-                grouped(old.len())
-            ),
-            of: SIGNATURE.to_owned(),
-            ratio: appends.over(&signatures),
-            goal: Goal::AtMost(goal),
-            sides: sides(&appends, &signatures),
-        },
-        bytes_of(
-            &of,
+        Row::new(
+            format!("add one package to {before} in `Packages.adb`"),
+            SIGNATURE,
+            (&appends, &signatures),
+            Seconds,
+        )
+        .at_most(goal),
+        Row::of_bytes(
+            format!("bytes of `Packages.adb` of {after}"),
             "one `zlib -9` run over the same payload",
-            &index,
-            once,
-            1.05,
-        ),
+            (index.len() as u64, once),
+        )
+        .at_most(1.05),
     ])
-}
-
-/// The size of `Packages.adb` as a ratio of what another makes of the same packages.
-fn bytes_of(packages: &str, of: &str, index: &[u8], other: usize, goal: f64) -> Row {
-    Row {
-        what: format!("bytes of `Packages.adb` of {packages}"),
-        of: of.to_owned(),
-        ratio: std::iter::once(index.len() as f64 / other as f64).collect(),
-        goal: Goal::AtMost(goal),
-        sides: format!("{} B / {other} B", index.len()),
-    }
 }
 
 /// Adding and removing one package, and how large the index is.
@@ -145,19 +127,19 @@ fn against_mkndx(
             .args(["--allow-untrusted", "--sign-key", "key.rsa"])
             .args(["--index", "OLD.adb", "--output", "NEW.adb"])
             .args(files_there);
-        let cpu = cpu_of(&mut command, new)?;
-        Ok::<_, Box<dyn Error + Send + Sync>>((fs::read(files.path.join("NEW.adb"))?, cpu))
+        let cpu = apk_cpu(&mut command, new)?;
+        Ok::<_, Failure>((fs::read(files.path.join("NEW.adb"))?, cpu))
     };
 
     let (mut adds, mut removals) = (Pair::default(), Pair::default());
-    let mut sizes = (before, 0);
+    let mut sizes = (0, 0);
     for _ in 0..effort.slow_rounds() {
         let (theirs, cpu) = mkndx(&files.all, 1)?;
         adds.theirs.push(cpu);
         let again = || change(signer, &base, Vec::new(), added.to_vec(), old.len() + 1);
         let own = adds.push_ours(effort.appends, again)?;
         same_packages(&own, &theirs)?;
-        sizes = (own, theirs.len());
+        sizes = (own.len() as u64, theirs.len());
 
         let (theirs, cpu) = mkndx(&without, 0)?;
         removals.theirs.push(cpu);
@@ -166,31 +148,28 @@ fn against_mkndx(
         same_packages(&own, &theirs)?;
     }
     fs::remove_dir_all(&files.path)?;
-    let size = grouped(old.len());
-    let (index, theirs) = sizes;
-    let of = grouped(old.len() + 1);
+    let (before, after) = (grouped(old.len()), grouped(old.len() + 1));
     Ok([
-        Row {
-            what: format!("`apk mkndx --index OLD *.apk`, one package new among {size}, signed"),
-            of: "adding the same package to `Packages.adb` here".to_owned(),
-            ratio: adds.theirs.over(&adds.ours),
-            goal: Goal::AtLeast(100.0),
-            sides: sides(&adds.theirs, &adds.ours),
-        },
-        Row {
-            what: format!("`apk mkndx --index OLD *.apk`, one package gone of {size}, signed"),
-            of: "removing the same package from `Packages.adb` here".to_owned(),
-            ratio: removals.theirs.over(&removals.ours),
-            goal: Goal::AtLeast(10.0),
-            sides: sides(&removals.theirs, &removals.ours),
-        },
-        bytes_of(
-            &of,
+        Row::new(
+            format!("`apk mkndx --index OLD *.apk`, one package new among {before}, signed"),
+            "adding the same package to `Packages.adb` here",
+            (&adds.theirs, &adds.ours),
+            Seconds,
+        )
+        .at_least(100.0),
+        Row::new(
+            format!("`apk mkndx --index OLD *.apk`, one package gone of {before}, signed"),
+            "removing the same package from `Packages.adb` here",
+            (&removals.theirs, &removals.ours),
+            Seconds,
+        )
+        .at_least(10.0),
+        Row::of_bytes(
+            format!("bytes of `Packages.adb` of {after}"),
             "the file of `apk mkndx` of the same packages",
-            &index,
-            theirs,
-            1.15,
-        ),
+            sizes,
+        )
+        .at_most(1.15),
     ])
 }
 
@@ -208,12 +187,13 @@ impl Pair {
         times: usize,
         change: impl Fn() -> Result<((Base, Segments), f64)>,
     ) -> Result<Vec<u8>> {
-        let ((_, segments), mut seconds) = change()?;
-        for _ in 1..times {
-            seconds += change()?.1;
-        }
-        self.ours.push(seconds / times.max(1) as f64);
-        Ok(joined(&segments))
+        let mut index = Vec::new();
+        self.ours.push(mean(0..times, |_| {
+            let ((_, segments), cpu) = change()?;
+            index = joined(&segments);
+            Ok(cpu)
+        })?);
+        Ok(index)
     }
 }
 

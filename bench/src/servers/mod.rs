@@ -6,7 +6,7 @@ pub(crate) mod tarn;
 use std::{
     path::{Path, PathBuf},
     process::Child,
-    thread::{ScopedJoinHandle, sleep},
+    thread::{self, ScopedJoinHandle, sleep},
     time::{Duration, Instant},
 };
 
@@ -24,17 +24,25 @@ pub(crate) fn certificate() -> (PathBuf, PathBuf) {
     (folder.join("first.pem"), folder.join("first.key.pem"))
 }
 
-/// Waits for all threads. The first failure is given back.
-pub(crate) fn joined(threads: Vec<ScopedJoinHandle<'_, Result<()>>>) -> Result<()> {
-    let results: Vec<Result<()>> = threads
-        .into_iter()
-        .map(|thread| {
-            thread
-                .join()
-                .unwrap_or_else(|_| Err("a thread died".into()))
-        })
-        .collect();
+/// Does `work` with each of `shares` at once and waits for all. The first failure is given back.
+pub(crate) fn in_threads<S: Send, T: Send>(
+    shares: impl Iterator<Item = S>,
+    work: impl Fn(S) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let work = &work;
+    let results: Vec<Result<T>> = thread::scope(|scope| {
+        let threads: Vec<_> = shares
+            .map(|share| scope.spawn(move || work(share)))
+            .collect();
+        threads.into_iter().map(joined).collect()
+    });
     results.into_iter().collect()
+}
+
+/// What a thread gave.
+pub(crate) fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    let gave = thread.join();
+    gave.unwrap_or_else(|_| Err("a thread died".into()))
 }
 
 /// A process that is asked to end when this is dropped.

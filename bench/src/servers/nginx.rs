@@ -90,13 +90,9 @@ impl Nginx {
         &self.files
     }
 
-    /// CPU time of the workers so far, in seconds.
-    pub(crate) fn cpu(&self) -> Result<f64> {
-        let mut seconds = 0.0;
-        for worker in &self.workers {
-            seconds += process_cpu(*worker)?.as_secs_f64();
-        }
-        Ok(seconds)
+    /// CPU time of the workers so far.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        self.workers.iter().copied().map(process_cpu).sum()
     }
 }
 

@@ -8,9 +8,10 @@ use std::{
     process::{Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::Duration,
 };
 
-use super::{Running, joined};
+use super::{Running, in_threads};
 use crate::{Result, http::Connection, measure::process_cpu};
 
 /// Whose packages they are.
@@ -63,9 +64,9 @@ impl Tarn {
         self.address
     }
 
-    /// CPU time so far, in seconds.
-    pub(crate) fn cpu(&self) -> Result<f64> {
-        Ok(process_cpu(self.process.id())?.as_secs_f64())
+    /// CPU time so far.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        process_cpu(self.process.id())
     }
 
     /// The most resident memory that it had so far, in bytes.
@@ -101,21 +102,14 @@ impl Tarn {
         bytes: impl Fn(&P) -> Vec<u8> + Sync,
     ) -> Result<()> {
         let next = AtomicUsize::new(0);
-        thread::scope(|scope| {
-            let pushers: Vec<_> = (0..connections)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut connection = self.connect()?;
-                        while let Some(package) = packages.get(next.fetch_add(1, Ordering::Relaxed))
-                        {
-                            self.put(&mut connection, repository, &bytes(package))?;
-                        }
-                        Ok(())
-                    })
-                })
-                .collect();
-            joined(pushers)
-        })
+        in_threads(0..connections, |_| {
+            let mut connection = self.connect()?;
+            while let Some(package) = packages.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.put(&mut connection, repository, &bytes(package))?;
+            }
+            Ok(())
+        })?;
+        Ok(())
     }
 
     /// Writes the owner's key into a folder, as apk wants it.

@@ -187,9 +187,8 @@ impl AppIni {
     }
 
     fn has(&self, section: &str) -> bool {
-        self.0
-            .get_map_ref()
-            .contains_key(&section.to_ascii_lowercase())
+        let sections = self.0.get_map_ref();
+        sections.contains_key(&section.to_ascii_lowercase())
     }
 
     /// The value of a key, if it has one that is not empty, with what it refers to by `%(name)s` in it (`Key.transformValue` of the
@@ -200,9 +199,8 @@ impl AppIni {
             let Some(name) = reference(&value).filter(|_| value.len() <= LONGEST) else {
                 break;
             };
-            let beside = self
-                .written(section, name)
-                .filter(|_| !name.eq_ignore_ascii_case(key));
+            let is_itself = name.eq_ignore_ascii_case(key);
+            let beside = self.written(section, name).filter(|_| !is_itself);
             let Some(meant) = beside.or_else(|| self.written("", name)) else {
                 break;
             };
@@ -213,10 +211,9 @@ impl AppIni {
 
     /// The value of a key, with its references as they are.
     fn written(&self, section: &str, key: &str) -> Option<String> {
-        let named = if section.is_empty() {
-            "default"
-        } else {
-            section
+        let named = match section {
+            "" => "default",
+            section => section,
         };
         Some(plain(&self.0.get(named, key)?))
     }

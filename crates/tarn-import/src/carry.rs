@@ -1,15 +1,9 @@
 //! Carrying a plan out: accounts first, then what they own.
-//!
-//! What is there already is left as it is, and nothing that was deleted here comes back by itself: what came or was found is
-//! remembered, and what was remembered and is not there is in the report.
 
 mod keys;
 mod teams;
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-};
+use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
@@ -22,20 +16,18 @@ use tarn_core::{
     webhooks::{WebhookError, WebhookOrder},
 };
 use tarn_store::metadata::{
-    Actor, Imported, ImportedKind, MetadataError, Owner, OwnerId, OwnerKind, Role, WebhookEvents,
+    Actor, ImportedKind, MetadataError, Owner, OwnerKind, Role, WebhookEvents,
 };
 
 use crate::{
     Forge, ImportError, Progress,
     files::Files,
-    packages,
-    plan::{Plan, PlannedHook, PlannedOrganisation, PlannedTeam, PlannedToken, PlannedUser},
-    report::{Kind, Report},
+    plan::{
+        Plan, PlannedHook, PlannedOrganisation, PlannedRule, PlannedTeam, PlannedToken, PlannedUser,
+    },
+    report::{Ended, Kind, Report},
+    run::{Known, Run, thing},
 };
-
-/// Why something that came earlier does not come again.
-pub(crate) const DELETED: &str =
-    "an earlier import brought it, and it was deleted here since; `--again` brings it back";
 
 /// How a plan is carried out.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,29 +38,6 @@ pub struct Options<'a> {
     pub again: bool,
     /// The accounts here that are those of the same name in the forge, although they did not come from it.
     pub merge: &'a [String],
-}
-
-/// Who is here, by their identifiers in the forge.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    /// Users.
-    pub(crate) users: HashMap<i64, (OwnerId, OwnerName)>,
-    /// Users and organisations.
-    pub(crate) owners: HashMap<i64, Owner>,
-    /// Those who came with this run.
-    new: HashSet<i64>,
-    /// Those who came with an earlier one.
-    earlier: HashSet<i64>,
-}
-
-impl Known {
-    /// What an owner is called.
-    pub(crate) fn name_of(&self, plan: &Plan, owner: i64) -> String {
-        let known = self.owners.get(&owner).map(|owner| owner.name.clone());
-        known
-            .or_else(|| plan.names.get(&owner).cloned())
-            .unwrap_or_else(|| format!("account {owner}"))
-    }
 }
 
 /// Imports what is planned.
@@ -82,16 +51,20 @@ pub async fn carry(
     (registry, by): (&Registry, &Actor),
     progress: Progress<'_>,
 ) -> Result<Report, ImportError> {
+    let mut report = std::mem::take(&mut plan.report);
     let mut run = Run {
         registry,
         by,
         again: options.again,
         merge: options.merge,
         known: Known::default(),
-        report: std::mem::take(&mut plan.report),
     };
     for user in &plan.users {
-        run.user(user).await?;
+        let ended = run.user(user).await?;
+        if ended.is_new() && user.generator.is_some() {
+            report.imported(Kind::SecondFactor);
+        }
+        report.ended(Kind::User, user.name.as_str(), ended);
     }
     progress(&format!(
         "users: {} of {}",
@@ -99,62 +72,53 @@ pub async fn carry(
         plan.users.len()
     ));
     for organisation in &plan.organisations {
-        run.organisation(organisation, plan).await?;
+        let ended = run.organisation(organisation, plan, &mut report).await?;
+        report.ended(Kind::Organisation, organisation.name.as_str(), ended);
     }
     progress(&format!("organisations: {}", plan.organisations.len()));
     for token in &plan.tokens {
-        run.token(token).await?;
+        let (what, ended) = run.token(token).await?;
+        report.ended(Kind::Token, what, ended);
     }
     progress(&format!("tokens: {}", plan.tokens.len()));
-    for (owner, key) in &plan.signing_keys {
-        run.signing_key(*owner, key, plan).await?;
+    for (id, key) in &plan.signing_keys {
+        if let Some(owner) = run.known.owners.get(id) {
+            let in_forge = plan.names.get(id).unwrap_or(&owner.name);
+            let ended = run.signing_key(owner, in_forge, key).await?;
+            report.ended(Kind::SigningKey, &owner.name, ended);
+        }
     }
     progress(&format!("signing keys: {}", plan.signing_keys.len()));
     match Files::of(forge, options.packages) {
-        Ok(files) => {
-            let Run { known, report, .. } = &mut run;
-            let carrying = packages::Carrying {
-                files: &files,
-                known,
-                registry,
-                by,
-                again: options.again,
-            };
-            carrying.all(plan, report, progress).await?;
-        }
-        Err(why) => run.report.no_packages(plan.files.len(), why),
+        Ok(files) => run.packages(&files, plan, &mut report, progress).await?,
+        Err(why) => report.no_packages(plan.files.len(), why),
     }
     for rule in &plan.rules {
-        run.rule(rule.owner, rule.days, rule.keep).await?;
+        if let Some(owner) = run.known.owners.get(&rule.owner) {
+            let ended = run.rule(owner, rule).await?;
+            report.ended(Kind::Rule, &owner.name, ended);
+        }
     }
     // Last of all: they hear of what is published from now on.
     for hook in &plan.hooks {
-        run.hook(hook).await?;
+        if let Some(owner) = run.known.owners.get(&hook.owner) {
+            let ended = run.hook(owner, hook).await?;
+            report.ended(Kind::Webhook, &owner.name, ended);
+        }
     }
     progress(&format!(
         "expiry rules: {}, webhooks: {}",
         plan.rules.len(),
         plan.hooks.len()
     ));
-    Ok(run.report)
-}
-
-struct Run<'a> {
-    registry: &'a Registry,
-    by: &'a Actor,
-    again: bool,
-    merge: &'a [String],
-    known: Known,
-    report: Report,
+    Ok(report)
 }
 
 /// What is here of an account of the forge.
 enum Here {
     Owner(Owner),
-    /// An account has its name that did not come from this forge.
-    Other,
-    /// It was here, and was deleted.
-    Gone,
+    /// Not the account, and it is not made.
+    Not(Ended),
     Nothing,
 }
 
@@ -166,21 +130,37 @@ impl Run<'_> {
         &mut self,
         (id, identity): (i64, &str),
         name: &OwnerName,
+        kind: OwnerKind,
     ) -> Result<Here, MetadataError> {
         let metadata = self.registry.metadata();
         let imports = self.registry.administration().imports();
         let earlier = imports.known_account(identity).await?;
-        if let Some(earlier) = earlier
-            && let Some(owner) = metadata.owner_by_id(earlier).await?
-        {
-            self.known.earlier.insert(id);
-            return Ok(Here::Owner(owner));
-        }
-        Ok(match metadata.owner(name).await? {
-            _ if earlier.is_some() && !self.again => Here::Gone,
-            Some(owner) if self.is_merged(name) => Here::Owner(owner),
-            Some(_) => Here::Other,
-            None => Here::Nothing,
+        let known = match earlier {
+            Some(earlier) => metadata.owner_by_id(earlier).await?,
+            None => None,
+        };
+        let owner = match known {
+            Some(owner) => {
+                self.known.earlier.insert(id);
+                owner
+            }
+            None => match metadata.owner(name).await? {
+                _ if earlier.is_some() && !self.again => return Ok(Here::Not(Ended::Deleted)),
+                Some(owner) if self.is_merged(name) => owner,
+                Some(_) => {
+                    return Ok(Here::Not(Ended::LeftOut(format!(
+                        "an account here has this name but did not come from this forge; if it is the same, import with `--merge {name}`, else rename one of them"
+                    ))));
+                }
+                None => return Ok(Here::Nothing),
+            },
+        };
+        Ok(match owner.kind {
+            found if found == kind => Here::Owner(owner),
+            OwnerKind::User => Here::Not(Ended::left_out("a user here has this name")),
+            OwnerKind::Organisation => {
+                Here::Not(Ended::left_out("an organisation here has this name"))
+            }
         })
     }
 
@@ -189,48 +169,14 @@ impl Run<'_> {
         self.merge.iter().any(is_it)
     }
 
-    fn is_other(&mut self, kind: Kind, name: &OwnerName) {
-        let why = format!(
-            "an account here has this name but did not come from this forge; if it is the same, import with `--merge {name}`, else rename one of them"
-        );
-        self.report.left_out(kind, name.as_str(), why);
-    }
-
-    async fn remember(&self, thing: Imported) -> Result<(), MetadataError> {
-        let imports = self.registry.administration().imports();
-        match imports.knows(&thing).await? {
-            true => Ok(()),
-            false => imports.remember(&[thing]).await,
-        }
-    }
-
-    /// Whether something that is not here came earlier, and is not to come again.
-    async fn is_deleted(&self, thing: &Imported) -> Result<bool, MetadataError> {
-        let imports = self.registry.administration().imports();
-        Ok(!self.again && imports.knows(thing).await?)
-    }
-
-    async fn user(&mut self, user: &PlannedUser) -> Result<(), ImportError> {
-        match self.here((user.id, &user.identity), &user.name).await? {
-            Here::Owner(owner) if owner.kind != OwnerKind::User => {
-                let why = "an organisation here has this name";
-                self.report.left_out(Kind::User, user.name.as_str(), why);
-                return Ok(());
-            }
+    async fn user(&mut self, user: &PlannedUser) -> Result<Ended, ImportError> {
+        let account = (user.id, user.identity.as_str());
+        match self.here(account, &user.name, OwnerKind::User).await? {
             Here::Owner(owner) => {
-                self.report.there(Kind::User);
                 self.know(user.id, owner);
-                return Ok(());
+                return Ok(Ended::There);
             }
-            Here::Gone => {
-                let name = user.name.as_str();
-                self.report.left_out(Kind::User, name, DELETED);
-                return Ok(());
-            }
-            Here::Other => {
-                self.is_other(Kind::User, &user.name);
-                return Ok(());
-            }
+            Here::Not(ended) => return Ok(ended),
             Here::Nothing => {}
         }
         let import = UserImport {
@@ -243,24 +189,19 @@ impl Run<'_> {
             generator: user.generator.as_ref(),
         };
         let imports = self.registry.administration().imports();
-        match imports.user(&import, self.by).await {
-            Ok(id) => {
-                self.report.imported(Kind::User);
-                if user.generator.is_some() {
-                    self.report.imported(Kind::SecondFactor);
-                }
-                self.known.new.insert(user.id);
-                let owner = Owner {
-                    id,
-                    kind: OwnerKind::User,
-                    name: user.name.as_str().to_owned(),
-                    visibility: user.visibility,
-                };
-                self.know(user.id, owner);
-                Ok(())
-            }
-            Err(error) => self.not_made(Kind::User, user.name.as_str(), error),
-        }
+        let id = match imports.user(&import, self.by).await {
+            Ok(id) => id,
+            Err(error) => return not_made(error),
+        };
+        let owner = Owner {
+            id,
+            kind: OwnerKind::User,
+            name: user.name.as_str().to_owned(),
+            visibility: user.visibility,
+        };
+        self.known.new.insert(user.id);
+        self.know(user.id, owner);
+        Ok(Ended::Imported)
     }
 
     fn know(&mut self, id: i64, owner: Owner) {
@@ -272,64 +213,31 @@ impl Run<'_> {
         self.known.owners.insert(id, owner);
     }
 
-    /// Notes why an account was not made, or gives the error where the registry failed.
-    fn not_made(&mut self, kind: Kind, what: &str, error: AccountError) -> Result<(), ImportError> {
-        match error {
-            AccountError::Metadata(error) => Err(error.into()),
-            error => {
-                self.report.left_out(kind, what, error.to_string());
-                Ok(())
-            }
-        }
-    }
-
     async fn organisation(
         &mut self,
         planned: &PlannedOrganisation,
         plan: &Plan,
-    ) -> Result<(), ImportError> {
-        let name = planned.name.as_str();
-        let here = (planned.id, planned.identity.as_str());
-        let owner = match self.here(here, &planned.name).await? {
-            Here::Owner(owner) if owner.kind != OwnerKind::Organisation => {
-                let why = "a user here has this name";
-                self.report.left_out(Kind::Organisation, name, why);
-                return Ok(());
-            }
-            Here::Gone => {
-                self.report.left_out(Kind::Organisation, name, DELETED);
-                return Ok(());
-            }
-            Here::Other => {
-                self.is_other(Kind::Organisation, &planned.name);
-                return Ok(());
-            }
-            Here::Owner(owner) => {
-                self.report.there(Kind::Organisation);
-                owner
-            }
+        report: &mut Report,
+    ) -> Result<Ended, ImportError> {
+        let account = (planned.id, planned.identity.as_str());
+        let kind = OwnerKind::Organisation;
+        let (owner, ended) = match self.here(account, &planned.name, kind).await? {
+            Here::Owner(owner) => (owner, Ended::There),
+            Here::Not(ended) => return Ok(ended),
             Here::Nothing => {
-                let first = planned
-                    .admins
-                    .iter()
-                    .find_map(|id| self.known.users.get(id));
-                let Some((first, _)) = first else {
-                    let why = "none of its owners is imported";
-                    self.report.left_out(Kind::Organisation, name, why);
-                    return Ok(());
+                let mut admins = planned.admins.iter();
+                let Some((first, _)) = admins.find_map(|id| self.known.users.get(id)) else {
+                    return Ok(Ended::left_out("none of its owners is imported"));
                 };
                 let imports = self.registry.administration().imports();
                 let new = (&planned.name, planned.visibility);
-                let made = imports
-                    .organisation(new, &planned.identity, *first, self.by)
-                    .await;
-                match made {
+                let made = imports.organisation(new, &planned.identity, *first, self.by);
+                match made.await {
                     Ok(owner) => {
-                        self.report.imported(Kind::Organisation);
                         self.known.new.insert(planned.id);
-                        owner
+                        (owner, Ended::Imported)
                     }
-                    Err(error) => return self.not_made(Kind::Organisation, name, error),
+                    Err(error) => return not_made(error),
                 }
             }
         };
@@ -340,18 +248,17 @@ impl Run<'_> {
             members: planned.admins.clone(),
         };
         for team in [&admins].into_iter().chain(&planned.teams) {
-            self.team(planned, team, plan).await?;
+            self.team(planned, team, plan, report).await?;
         }
-        Ok(())
+        Ok(ended)
     }
 
-    async fn token(&mut self, token: &PlannedToken) -> Result<(), ImportError> {
+    /// Gives also what the report calls it.
+    async fn token(&self, token: &PlannedToken) -> Result<(String, Ended), ImportError> {
         let Some((id, name)) = self.known.users.get(&token.user) else {
-            let why = "its user is not imported";
-            self.report.left_out(Kind::Token, &token.label, why);
-            return Ok(());
+            let ended = Ended::left_out("its user is not imported");
+            return Ok((token.label.clone(), ended));
         };
-        let what = format!("{name}/{}", token.label);
         let import = TokenImport {
             owner: (*id, name),
             label: &token.label,
@@ -362,104 +269,75 @@ impl Run<'_> {
             last_used_at: token.last_used_at,
         };
         let imports = self.registry.administration().imports();
-        match imports.token(&import, self.by).await {
-            Ok(true) => self.report.imported(Kind::Token),
-            Ok(false) => self.report.there(Kind::Token),
-            Err(error) => return self.not_made(Kind::Token, &what, error),
-        }
-        Ok(())
+        let ended = match imports.token(&import, self.by).await {
+            Ok(true) => Ended::Imported,
+            Ok(false) => Ended::There,
+            Err(error) => not_made(error)?,
+        };
+        Ok((format!("{name}/{}", token.label), ended))
     }
 
-    async fn rule(&mut self, id: i64, days: u32, keep: u32) -> Result<(), ImportError> {
-        let Some(owner) = self.known.owners.get(&id).cloned() else {
-            return Ok(());
-        };
+    async fn rule(&self, owner: &Owner, rule: &PlannedRule) -> Result<Ended, ImportError> {
         let expiry = self.registry.administration().expiry();
         let thing = thing(ImportedKind::Rule, "*/*", owner.id);
-        if !expiry.rules(Some(owner.id)).await?.is_empty() {
-            self.report.there(Kind::Rule);
-            self.remember(thing).await?;
-            return Ok(());
-        }
-        if self.is_deleted(&thing).await? {
-            self.report.left_out(Kind::Rule, owner.name, DELETED);
-            return Ok(());
-        }
-        let made = match "*/*".parse::<PlacePattern>() {
-            Ok(everywhere) => expiry.set(owner.id, &everywhere, days, keep, self.by).await,
-            Err(error) => Err(error.into()),
-        };
-        match made {
-            Ok(_) => {
-                self.report.imported(Kind::Rule);
-                self.remember(thing).await?;
+        let is_there = !expiry.rules(Some(owner.id)).await?.is_empty();
+        let make = async || {
+            let made = match "*/*".parse::<PlacePattern>() {
+                Ok(everywhere) => {
+                    let (days, keep) = (rule.days, rule.keep);
+                    expiry.set(owner.id, &everywhere, days, keep, self.by).await
+                }
+                Err(error) => Err(error.into()),
+            };
+            match made {
+                Ok(_) => Ok(Ended::Imported),
+                Err(ExpiryError::Metadata(error)) => Err(error.into()),
+                Err(error) => Ok(Ended::left_out(error.to_string())),
             }
-            Err(ExpiryError::Metadata(error)) => return Err(error.into()),
-            Err(error) => self
-                .report
-                .left_out(Kind::Rule, owner.name, error.to_string()),
-        }
-        Ok(())
+        };
+        self.settle(thing, is_there, make).await
     }
 
-    async fn hook(&mut self, hook: &PlannedHook) -> Result<(), ImportError> {
-        let Some(owner) = self.known.owners.get(&hook.owner).cloned() else {
-            return Ok(());
-        };
+    async fn hook(&self, owner: &Owner, hook: &PlannedHook) -> Result<Ended, ImportError> {
         let webhooks = self.registry.administration().webhooks();
+        let failed = |error| match error {
+            WebhookError::Metadata(error) => Err(error.into()),
+            error => Ok(Ended::left_out(error.to_string())),
+        };
+        let listed = match webhooks.list(owner).await {
+            Ok(listed) => listed,
+            Err(error) => return failed(error),
+        };
         // The path of a URL may be secret.
         let hash = sha256(hook.url.trim_end_matches('/'));
         let thing = thing(ImportedKind::Webhook, &hash, owner.id);
-        let added = match webhooks.list(&owner).await {
-            Ok(listed)
-                if listed
-                    .iter()
-                    .any(|known| is_same(known.target.as_str(), &hook.url)) =>
-            {
-                self.report.there(Kind::Webhook);
-                self.remember(thing).await?;
-                return Ok(());
-            }
-            Ok(_) if self.is_deleted(&thing).await? => {
-                self.report.left_out(Kind::Webhook, owner.name, DELETED);
-                return Ok(());
-            }
-            Ok(_) => {
-                let order = WebhookOrder {
-                    url: &hook.url,
-                    events: WebhookEvents::PACKAGES,
-                    secret: hook.secret.clone(),
-                    active: hook.active,
-                };
-                webhooks.add(&owner, order, self.by).await
-            }
-            Err(error) => Err(error),
+        let mut urls = listed.iter().map(|known| known.target.as_str());
+        let is_there = urls.any(|known| is_same(known, &hook.url));
+        let make = async || {
+            let order = WebhookOrder {
+                url: &hook.url,
+                events: WebhookEvents::PACKAGES,
+                secret: hook.secret.clone(),
+                active: hook.active,
+            };
+            let added = webhooks.add(owner, order, self.by).await;
+            added.map_or_else(failed, |_| Ok(Ended::Imported))
         };
-        match added {
-            Ok(_) => {
-                self.report.imported(Kind::Webhook);
-                self.remember(thing).await?;
-            }
-            Err(WebhookError::Metadata(error)) => return Err(error.into()),
-            Err(error) => self
-                .report
-                .left_out(Kind::Webhook, owner.name, error.to_string()),
-        }
-        Ok(())
+        self.settle(thing, is_there, make).await
+    }
+}
+
+/// Why an account or a team was not made, or the error where the registry failed.
+fn not_made(error: AccountError) -> Result<Ended, ImportError> {
+    match error {
+        AccountError::Metadata(error) => Err(error.into()),
+        error => Ok(Ended::left_out(error.to_string())),
     }
 }
 
 /// Whether two URLs are one: an empty path is written as `/` here.
 fn is_same(known: &str, given: &str) -> bool {
     known.trim_end_matches('/') == given.trim_end_matches('/')
-}
-
-fn thing(kind: ImportedKind, name: &str, owner: OwnerId) -> Imported {
-    Imported {
-        kind,
-        name: name.to_owned(),
-        owner,
-    }
 }
 
 fn sha256(text: &str) -> String {

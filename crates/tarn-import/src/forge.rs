@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::{
     ForgeSettings, ImportError, Program,
-    source::{Source, SourceError},
+    source::{Row, Source, SourceError},
 };
 use tarn_base::secret::Secret;
 
@@ -19,6 +19,9 @@ pub use self::rows::{
 
 /// `team_unit.type` of packages (`models/unit/unit.go`).
 const PACKAGES_UNIT: &str = "9";
+
+const FORMER_NAMES: &str = "SELECT COUNT(*) AS number FROM user_redirect";
+const REPOSITORIES: &str = "SELECT COUNT(*) AS number FROM repository";
 
 /// Everything that is read of a forge.
 pub struct Forge {
@@ -99,18 +102,8 @@ impl Forge {
             rules: rules(&source).await?,
             hooks: hooks(&source).await?,
             other_packages: other_packages(&source).await?,
-            former_names: count(
-                &source,
-                "user_redirect",
-                "SELECT COUNT(*) AS number FROM user_redirect",
-            )
-            .await?,
-            repositories: count(
-                &source,
-                "repository",
-                "SELECT COUNT(*) AS number FROM repository",
-            )
-            .await?,
+            former_names: count(&source, "user_redirect", FORMER_NAMES).await?,
+            repositories: count(&source, "repository", REPOSITORIES).await?,
         };
         if !owners.is_empty() {
             forge.keep_only(owners)?;
@@ -122,21 +115,15 @@ impl Forge {
     fn keep_only(&mut self, owners: &[String]) -> Result<(), ImportError> {
         let mut wanted = BTreeSet::new();
         for name in owners {
-            let account = self
-                .accounts
-                .iter()
-                .find(|account| account.name.eq_ignore_ascii_case(name))
-                .ok_or_else(|| ImportError::NoOwner(name.clone()))?;
+            let mut accounts = self.accounts.iter();
+            let account = accounts.find(|account| account.name.eq_ignore_ascii_case(name));
+            let account = account.ok_or_else(|| ImportError::NoOwner(name.clone()))?;
             wanted.insert(account.id);
         }
         self.teams
             .retain(|team| wanted.contains(&team.organisation));
-        let members: BTreeSet<i64> = self
-            .teams
-            .iter()
-            .flat_map(|team| team.members.iter().copied())
-            .chain(wanted.iter().copied())
-            .collect();
+        let members = self.teams.iter().flat_map(|team| &team.members);
+        let members: BTreeSet<i64> = members.chain(&wanted).copied().collect();
         self.accounts
             .retain(|account| members.contains(&account.id));
         self.tokens.retain(|token| members.contains(&token.user));
@@ -150,11 +137,9 @@ impl Forge {
 }
 
 async fn accounts(source: &Source) -> Result<Vec<Account>, SourceError> {
-    let rows = source
-        .rows("SELECT id, name, type, passwd, passwd_hash_algo, salt, login_type, is_active, prohibit_login, is_admin, is_restricted, visibility, created_unix FROM \"user\" ORDER BY id")
-        .await?;
-    rows.iter()
-        .map(|row| {
+    let question = "SELECT id, name, type, passwd, passwd_hash_algo, salt, login_type, is_active, prohibit_login, is_admin, is_restricted, visibility, created_unix FROM \"user\" ORDER BY id";
+    source
+        .all(question, |row| {
             Ok(Account {
                 id: row.number("id")?,
                 name: row.text("name"),
@@ -173,64 +158,51 @@ async fn accounts(source: &Source) -> Result<Vec<Account>, SourceError> {
                 created: row.number("created_unix")?,
             })
         })
-        .collect()
+        .await
 }
 
 async fn teams(source: &Source) -> Result<Vec<Team>, SourceError> {
-    let mut teams = Vec::new();
-    for row in source
-        .rows("SELECT id, org_id, name, authorize FROM team ORDER BY id")
-        .await?
-    {
-        teams.push(Team {
+    let question = "SELECT id, org_id, name, authorize FROM team ORDER BY id";
+    let read = |row: &Row| {
+        let team = Team {
             id: row.number("id")?,
             organisation: row.number("org_id")?,
             name: row.text("name"),
             authorize: row.number("authorize")?,
             packages: 0,
             members: Vec::new(),
-        });
-    }
-    let places: HashMap<i64, usize> = teams
-        .iter()
-        .enumerate()
-        .map(|(index, team)| (team.id, index))
-        .collect();
-    let place = |team: i64| places.get(&team).copied();
+        };
+        Ok((team.id, team))
+    };
+    let mut teams: BTreeMap<i64, Team> = source.all(question, read).await?;
     if source.has("team_unit", "access_mode").await? {
-        for row in source
-            .rows("SELECT team_id, type, access_mode FROM team_unit ORDER BY id")
-            .await?
-        {
+        let question = "SELECT team_id, type, access_mode FROM team_unit ORDER BY id";
+        for row in source.rows(question).await? {
             if row.text("type") == PACKAGES_UNIT
-                && let Some(team) = place(row.number("team_id")?).and_then(|at| teams.get_mut(at))
+                && let Some(team) = teams.get_mut(&row.number("team_id")?)
             {
                 team.packages = row.number("access_mode")?;
             }
         }
     }
-    for row in source
-        .rows("SELECT team_id, uid FROM team_user ORDER BY id")
-        .await?
-    {
-        if let Some(team) = place(row.number("team_id")?).and_then(|at| teams.get_mut(at)) {
+    let question = "SELECT team_id, uid FROM team_user ORDER BY id";
+    for row in source.rows(question).await? {
+        if let Some(team) = teams.get_mut(&row.number("team_id")?) {
             team.members.push(row.number("uid")?);
         }
     }
-    Ok(teams)
+    Ok(teams.into_values().collect())
 }
 
 async fn tokens(source: &Source) -> Result<Vec<Token>, SourceError> {
     let limited = source.has("access_token", "resource_all_repos").await?;
-    let rows = source
-        .rows(if limited {
-            "SELECT uid, name, token_hash, token_salt, token_last_eight, scope, created_unix, updated_unix, resource_all_repos FROM access_token ORDER BY id"
-        } else {
-            "SELECT uid, name, token_hash, token_salt, token_last_eight, scope, created_unix, updated_unix FROM access_token ORDER BY id"
-        })
-        .await?;
-    rows.iter()
-        .map(|row| {
+    let question = if limited {
+        "SELECT uid, name, token_hash, token_salt, token_last_eight, scope, created_unix, updated_unix, resource_all_repos FROM access_token ORDER BY id"
+    } else {
+        "SELECT uid, name, token_hash, token_salt, token_last_eight, scope, created_unix, updated_unix FROM access_token ORDER BY id"
+    };
+    source
+        .all(question, |row| {
             Ok(Token {
                 user: row.number("uid")?,
                 name: row.text("name"),
@@ -243,52 +215,45 @@ async fn tokens(source: &Source) -> Result<Vec<Token>, SourceError> {
                 used: row.number("updated_unix")?,
             })
         })
-        .collect()
+        .await
 }
 
 async fn two_factors(source: &Source) -> Result<HashMap<i64, TwoFactor>, SourceError> {
-    let rows = source
-        .rows("SELECT id, uid, secret FROM two_factor")
-        .await?;
-    rows.iter()
-        .map(|row| {
+    let question = "SELECT id, uid, secret FROM two_factor";
+    source
+        .all(question, |row| {
             let factor = TwoFactor {
                 id: row.number("id")?,
                 secret: Secret::new(row.text("secret")),
             };
             Ok((row.number("uid")?, factor))
         })
-        .collect()
+        .await
 }
 
 async fn security_keys(source: &Source) -> Result<HashSet<i64>, SourceError> {
     if !source.has("webauthn_credential", "user_id").await? {
         return Ok(HashSet::new());
     }
-    let rows = source
-        .rows("SELECT user_id FROM webauthn_credential")
-        .await?;
-    rows.iter().map(|row| row.number("user_id")).collect()
+    let question = "SELECT user_id FROM webauthn_credential";
+    source.all(question, |row| row.number("user_id")).await
 }
 
 async fn signing_keys(source: &Source) -> Result<BTreeMap<i64, Secret>, SourceError> {
-    let rows = source
-        .rows("SELECT user_id, setting_value FROM user_setting WHERE setting_key = 'alpine.key.private'")
-        .await?;
-    rows.iter()
-        .map(|row| {
+    let question =
+        "SELECT user_id, setting_value FROM user_setting WHERE setting_key = 'alpine.key.private'";
+    source
+        .all(question, |row| {
             Ok((
                 row.number("user_id")?,
                 Secret::new(row.text("setting_value")),
             ))
         })
-        .collect()
+        .await
 }
 
 async fn files(source: &Source) -> Result<Vec<File>, SourceError> {
-    let rows = source
-        .rows(
-            "SELECT package.owner_id AS owner_id, package_version.id AS version_id, \
+    let question = "SELECT package.owner_id AS owner_id, package_version.id AS version_id, \
              package_version.creator_id AS creator_id, package_file.created_unix AS created_unix, \
              package_version.download_count AS download_count, package_file.name AS name, \
              package_file.composite_key AS composite_key, package_blob.size AS size, \
@@ -297,11 +262,9 @@ async fn files(source: &Source) -> Result<Vec<File>, SourceError> {
              JOIN package ON package.id = package_version.package_id \
              LEFT JOIN package_blob ON package_blob.id = package_file.blob_id \
              WHERE package.type = 'alpine' AND COALESCE(CAST(package_version.is_internal AS INTEGER), 0) = 0 \
-             ORDER BY package_file.created_unix, package_file.id",
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
+             ORDER BY package_file.created_unix, package_file.id";
+    source
+        .all(question, |row| {
             Ok(File {
                 owner: row.number("owner_id")?,
                 version: row.number("version_id")?,
@@ -314,26 +277,21 @@ async fn files(source: &Source) -> Result<Vec<File>, SourceError> {
                 sha256: row.text("hash_sha256"),
             })
         })
-        .collect()
+        .await
 }
 
 async fn rules(source: &Source) -> Result<Vec<CleanupRule>, SourceError> {
     // Forgejo since version 17.
-    let counts_downloads = source
-        .has("package_cleanup_rule", "keep_last_download_days")
-        .await?
-        && source
-            .has("package_cleanup_rule", "remove_last_download_days")
-            .await?;
-    let rows = source
-        .rows(if counts_downloads {
-            "SELECT owner_id, enabled, keep_count, keep_pattern, remove_days, remove_pattern, keep_last_download_days + remove_last_download_days AS download_days FROM package_cleanup_rule WHERE type = 'alpine' ORDER BY id"
-        } else {
-            "SELECT owner_id, enabled, keep_count, keep_pattern, remove_days, remove_pattern FROM package_cleanup_rule WHERE type = 'alpine' ORDER BY id"
-        })
-        .await?;
-    rows.iter()
-        .map(|row| {
+    let has = async |column| source.has("package_cleanup_rule", column).await;
+    let counts_downloads =
+        has("keep_last_download_days").await? && has("remove_last_download_days").await?;
+    let question = if counts_downloads {
+        "SELECT owner_id, enabled, keep_count, keep_pattern, remove_days, remove_pattern, keep_last_download_days + remove_last_download_days AS download_days FROM package_cleanup_rule WHERE type = 'alpine' ORDER BY id"
+    } else {
+        "SELECT owner_id, enabled, keep_count, keep_pattern, remove_days, remove_pattern FROM package_cleanup_rule WHERE type = 'alpine' ORDER BY id"
+    };
+    source
+        .all(question, |row| {
             let patterns = [row.text("keep_pattern"), row.text("remove_pattern")];
             Ok(CleanupRule {
                 owner: row.number("owner_id")?,
@@ -344,15 +302,13 @@ async fn rules(source: &Source) -> Result<Vec<CleanupRule>, SourceError> {
                 counts_downloads: row.number("download_days")? != 0,
             })
         })
-        .collect()
+        .await
 }
 
 async fn hooks(source: &Source) -> Result<Vec<Hook>, SourceError> {
-    let rows = source
-        .rows("SELECT owner_id, repo_id, url, http_method, content_type, secret, events, is_active, type, header_authorization_encrypted FROM webhook ORDER BY id")
-        .await?;
-    rows.iter()
-        .map(|row| {
+    let question = "SELECT owner_id, repo_id, url, http_method, content_type, secret, events, is_active, type, header_authorization_encrypted FROM webhook ORDER BY id";
+    source
+        .all(question, |row| {
             Ok(Hook {
                 owner: row.number("owner_id")?,
                 repository: row.number("repo_id")?,
@@ -370,16 +326,16 @@ async fn hooks(source: &Source) -> Result<Vec<Hook>, SourceError> {
                 ),
             })
         })
-        .collect()
+        .await
 }
 
 async fn other_packages(source: &Source) -> Result<BTreeMap<String, i64>, SourceError> {
-    let rows = source
-        .rows("SELECT package.type AS type, COUNT(*) AS number FROM package JOIN package_version ON package_version.package_id = package.id WHERE package.type <> 'alpine' AND COALESCE(CAST(package_version.is_internal AS INTEGER), 0) = 0 GROUP BY package.type")
-        .await?;
-    rows.iter()
-        .map(|row| Ok((row.text("type"), row.number("number")?)))
-        .collect()
+    let question = "SELECT package.type AS type, COUNT(*) AS number FROM package JOIN package_version ON package_version.package_id = package.id WHERE package.type <> 'alpine' AND COALESCE(CAST(package_version.is_internal AS INTEGER), 0) = 0 GROUP BY package.type";
+    source
+        .all(question, |row| {
+            Ok((row.text("type"), row.number("number")?))
+        })
+        .await
 }
 
 async fn count(

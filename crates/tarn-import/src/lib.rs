@@ -21,6 +21,7 @@ mod packages;
 mod passwords;
 pub mod plan;
 pub mod report;
+mod run;
 pub mod source;
 
 use tarn_core::{access::AccountError, keys::KeyError, publish::PublishError};

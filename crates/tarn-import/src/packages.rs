@@ -5,19 +5,18 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use apk::limits::Limits;
 use futures_util::{StreamExt as _, stream};
 use tarn_base::clock::Timestamp;
-use tarn_core::publish::{BodyError, Destination, IfExists, PublishError, Published};
-use tarn_core::{Registry, publish};
+use tarn_core::publish::{self, BodyError, Destination, IfExists, PublishError, Published};
 use tarn_store::metadata::{
-    Actor, FileAddress, Imported, ImportedKind, Owner, PackageFile, Past, RecordError,
+    FileAddress, Imported, ImportedKind, Owner, PackageFile, Past, RecordError,
 };
 use tokio::time::sleep;
 
 use crate::{
     Forge, ImportError, Progress,
-    carry::{DELETED, Known},
     files::Files,
     plan::{Plan, PlannedFile},
-    report::{Kind, Report},
+    report::{DELETED, Ended, Kind, Report},
+    run::Run,
 };
 
 /// How many packages are on their way at once: those that come together share a transaction.
@@ -28,30 +27,11 @@ const STEP: usize = 100;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often it waits.
 const PAUSES: u32 = 60;
-/// How one package ended.
-enum Ended {
-    /// It came; there may be something to say about it.
-    New(Option<String>),
-    There,
-    /// It came earlier, and was deleted here since.
-    Deleted,
-    LeftOut(String),
-}
-
-/// What packages are carried with.
-pub(crate) struct Carrying<'a> {
-    pub(crate) files: &'a Files,
-    pub(crate) known: &'a Known,
-    pub(crate) registry: &'a Registry,
-    pub(crate) by: &'a Actor,
-    /// Whether what was deleted here comes again.
-    pub(crate) again: bool,
-}
-
-impl Carrying<'_> {
+impl Run<'_> {
     /// Publishes the packages of a plan. What the registry refuses is in the report; what it can't keep ends the import.
-    pub(crate) async fn all(
+    pub(crate) async fn packages(
         &self,
+        files: &Files,
         plan: &Plan,
         report: &mut Report,
         progress: Progress<'_>,
@@ -59,7 +39,7 @@ impl Carrying<'_> {
         let imports = self.registry.administration().imports();
         let at_once = AT_ONCE.min(self.registry.settings().max_uploads.max(1));
         let mut all = stream::iter(&plan.files)
-            .map(async |file| (file, self.one(file).await))
+            .map(async |file| (file, self.package(files, file).await))
             .buffered(at_once);
         let (mut done, mut things) = (0, Vec::new());
         let mut deleted: BTreeMap<String, u64> = BTreeMap::new();
@@ -74,19 +54,12 @@ impl Carrying<'_> {
                     return Err(error);
                 }
             };
-            if matches!(ended, Ended::New(_) | Ended::There) {
+            if ended.is_here() {
                 things.extend(self.thing(file));
             }
             match ended {
-                Ended::New(notice) => {
-                    report.imported(Kind::Package);
-                    if let Some(notice) = notice {
-                        report.changed(Kind::Package, file.path(&owner), notice);
-                    }
-                }
-                Ended::There => report.there(Kind::Package),
                 Ended::Deleted => *deleted.entry(owner).or_default() += 1,
-                Ended::LeftOut(why) => report.left_out(Kind::Package, file.path(&owner), why),
+                ended => report.ended(Kind::Package, file.path(&owner), ended),
             }
             done += 1;
             if things.len() >= STEP {
@@ -117,21 +90,20 @@ impl Carrying<'_> {
         })
     }
 
-    async fn one(&self, file: &PlannedFile) -> Result<Ended, ImportError> {
+    async fn package(&self, files: &Files, file: &PlannedFile) -> Result<Ended, ImportError> {
         let Some(owner) = self.known.owners.get(&file.owner) else {
-            return Ok(Ended::LeftOut("its owner is not imported".to_owned()));
+            return Ok(Ended::left_out("its owner is not imported"));
         };
         if let Some(found) = self.find(file, owner).await? {
-            if found.sha256.to_hex() != file.sha256 {
-                let why = "there is another file in its place here, with other bytes";
-                return Ok(Ended::LeftOut(why.to_owned()));
-            }
-            return Ok(Ended::There);
+            return Ok(match found.sha256.to_hex() == file.sha256 {
+                true => Ended::There,
+                false => {
+                    Ended::left_out("there is another file in its place here, with other bytes")
+                }
+            });
         }
-        let imports = self.registry.administration().imports();
-        if !self.again
-            && let Some(thing) = self.thing(file)
-            && imports.knows(&thing).await?
+        if let Some(thing) = self.thing(file)
+            && self.is_deleted(&thing).await?
         {
             return Ok(Ended::Deleted);
         }
@@ -145,7 +117,7 @@ impl Carrying<'_> {
             downloads: file.downloads,
         };
         loop {
-            let body = match self.files.open(file).await {
+            let body = match files.open(file).await {
                 Ok(body) => body,
                 Err(why) => return Ok(Ended::LeftOut(why)),
             };
@@ -162,7 +134,9 @@ impl Carrying<'_> {
             };
             match self.registry.publisher().publish(destination, body).await {
                 Ok(Published { is_new: false, .. }) => return Ok(Ended::There),
-                Ok(Published { notice, .. }) => return Ok(Ended::New(notice)),
+                Ok(Published { notice, .. }) => {
+                    return Ok(notice.map_or(Ended::Imported, Ended::Changed));
+                }
                 // The other packages on their way hold it.
                 Err(PublishError::Memory(_)) if pauses > 0 => {
                     pauses -= 1;

@@ -22,56 +22,51 @@ pub(crate) fn phc(hash: &Secret, algorithm: &str, salt: &str) -> Result<Option<S
     } else {
         algorithm
     };
-    let unknown = || {
-        let shown: String = algorithm
-            .chars()
-            .take(40)
-            .flat_map(char::escape_default)
-            .collect();
-        format!("its password hash is of a kind that is not known here (`{shown}`)")
-    };
     let (name, parameters) = match algorithm.split_once('$') {
         Some((name, parameters)) => (name, Some(parameters)),
         None => (algorithm, None),
     };
-    let numbers = |count: usize, usual: &[u32]| -> Option<Vec<u32>> {
-        let given = match parameters {
-            None => usual.to_vec(),
-            Some(given) => given
-                .split('$')
-                .map(|each| each.parse().ok())
-                .collect::<Option<_>>()?,
-        };
-        (given.len() == count).then_some(given)
-    };
     let text = match name {
-        "bcrypt" => hash.to_owned(),
-        "pbkdf2" => match numbers(2, &[10_000, 50]).as_deref() {
-            Some([rounds, _]) => {
-                string(&format!("pbkdf2-sha256$i={rounds}"), salt, hash).ok_or_else(unknown)?
-            }
-            _ => return Err(unknown()),
-        },
-        "argon2" => match numbers(4, &[2, 1 << 16, 8, 50]).as_deref() {
-            Some([time, memory, lanes, _]) => {
-                let kind = format!("argon2id$v=19$m={memory},t={time},p={lanes}");
-                string(&kind, salt, hash).ok_or_else(unknown)?
-            }
-            _ => return Err(unknown()),
-        },
-        "scrypt" => match numbers(4, &[1 << 16, 16, 2, 50]).as_deref() {
-            Some([n, r, p, _]) if n.is_power_of_two() => {
-                let kind = format!("scrypt$ln={},r={r},p={p}", n.ilog2());
-                string(&kind, salt, hash).ok_or_else(unknown)?
-            }
-            _ => return Err(unknown()),
-        },
-        _ => return Err(unknown()),
+        "bcrypt" => Some(hash.to_owned()),
+        _ => kind(name, parameters).and_then(|kind| string(&kind, salt, hash)),
     };
-    if !tarn_core::imports::is_verifiable(&text) {
-        return Err(unknown());
+    match text.filter(|text| tarn_core::imports::is_verifiable(text)) {
+        Some(text) => Ok(Some(Secret::new(text))),
+        None => {
+            let shown = algorithm.chars().take(40).flat_map(char::escape_default);
+            let shown: String = shown.collect();
+            Err(format!(
+                "its password hash is of a kind that is not known here (`{shown}`)"
+            ))
+        }
     }
-    Ok(Some(Secret::new(text)))
+}
+
+/// How the PHC string of an algorithm with these parameters begins.
+fn kind(name: &str, parameters: Option<&str>) -> Option<String> {
+    let usual: &[u32] = match name {
+        "pbkdf2" => &[10_000, 50],
+        "argon2" => &[2, 1 << 16, 8, 50],
+        "scrypt" => &[1 << 16, 16, 2, 50],
+        _ => return None,
+    };
+    let numbers: Vec<u32> = match parameters {
+        None => usual.to_vec(),
+        Some(given) => given
+            .split('$')
+            .map(|each| each.parse().ok())
+            .collect::<Option<_>>()?,
+    };
+    match (name, numbers.as_slice()) {
+        ("pbkdf2", [rounds, _]) => Some(format!("pbkdf2-sha256$i={rounds}")),
+        ("argon2", [time, memory, lanes, _]) => {
+            Some(format!("argon2id$v=19$m={memory},t={time},p={lanes}"))
+        }
+        ("scrypt", [n, r, p, _]) if n.is_power_of_two() => {
+            Some(format!("scrypt$ln={},r={r},p={p}", n.ilog2()))
+        }
+        _ => None,
+    }
 }
 
 fn string(kind: &str, salt: &str, hash: &str) -> Option<String> {

@@ -60,12 +60,10 @@ pub struct Plan {
 impl Plan {
     /// Plans the import of a forge.
     pub fn of(forge: &Forge) -> Self {
+        let names = forge.accounts.iter();
+        let names = names.map(|account| (account.id, account.name.clone()));
         let mut plan = Self {
-            names: forge
-                .accounts
-                .iter()
-                .map(|account| (account.id, account.name.clone()))
-                .collect(),
+            names: names.collect(),
             signing_keys: forge.signing_keys.clone(),
             ..Self::default()
         };
@@ -80,23 +78,13 @@ impl Plan {
                 ),
             }
         }
-        let known: HashSet<i64> = plan
-            .users
-            .iter()
-            .map(|user| user.id)
-            .chain(
-                plan.organisations
-                    .iter()
-                    .map(|organisation| organisation.id),
-            )
-            .collect();
+        let users = plan.users.iter().map(|user| user.id);
+        let organisations = plan.organisations.iter().map(|each| each.id);
+        let known: HashSet<i64> = users.chain(organisations).collect();
         plan.signing_keys.retain(|owner, _| known.contains(owner));
         let mut labels = HashSet::new();
-        for token in forge
-            .tokens
-            .iter()
-            .filter(|token| known.contains(&token.user))
-        {
+        let tokens = forge.tokens.iter();
+        for token in tokens.filter(|token| known.contains(&token.user)) {
             plan.token(token, &mut labels);
         }
         let mut counted = HashSet::new();
@@ -105,11 +93,8 @@ impl Plan {
             let counts = counted.insert(file.version);
             plan.file(file, counts, known.contains(&file.owner));
         }
-        for rule in forge
-            .rules
-            .iter()
-            .filter(|rule| known.contains(&rule.owner))
-        {
+        let rules = forge.rules.iter();
+        for rule in rules.filter(|rule| known.contains(&rule.owner)) {
             plan.rule(rule);
         }
         for hook in &forge.hooks {
@@ -137,22 +122,16 @@ impl Plan {
         let mut report = self.report.clone();
         let teams = || self.organisations.iter().flat_map(|each| &each.teams);
         let generators = self.users.iter().filter(|user| user.generator.is_some());
+        let named = teams().filter(|team| team.name.is_some());
         let members: usize = teams().map(|team| team.members.len()).sum();
-        let admins: usize = self
-            .organisations
-            .iter()
-            .map(|each| each.admins.len())
-            .sum();
+        let admins = self.organisations.iter().map(|each| each.admins.len());
         for (kind, count) in [
             (Kind::User, self.users.len()),
             (Kind::SecondFactor, generators.count()),
             (Kind::Token, self.tokens.len()),
             (Kind::Organisation, self.organisations.len()),
-            (
-                Kind::Team,
-                teams().filter(|team| team.name.is_some()).count(),
-            ),
-            (Kind::Member, members + admins),
+            (Kind::Team, named.count()),
+            (Kind::Member, members + admins.sum::<usize>()),
             (Kind::SigningKey, self.signing_keys.len()),
             (Kind::Rule, self.rules.len()),
             (Kind::Webhook, self.hooks.len()),
@@ -165,7 +144,8 @@ impl Plan {
         report
     }
 
-    fn name_of(&self, owner: i64) -> String {
+    /// What an owner is called in the forge.
+    pub(crate) fn name_of(&self, owner: i64) -> String {
         let named = self.names.get(&owner).cloned();
         named.unwrap_or_else(|| format!("account {owner}"))
     }
@@ -291,11 +271,8 @@ impl Plan {
         let visibility = self.visibility(forge, Kind::Organisation, account);
         let mut admins = Vec::new();
         let mut teams = Vec::new();
-        for team in forge
-            .teams
-            .iter()
-            .filter(|team| team.organisation == account.id)
-        {
+        let own = forge.teams.iter();
+        for team in own.filter(|team| team.organisation == account.id) {
             if team.authorize >= OWN {
                 admins.extend(&team.members);
             } else {
@@ -341,35 +318,10 @@ impl Plan {
     /// `labels` are those that were given out, each with whose token it is.
     fn token(&mut self, token: &Token, labels: &mut HashSet<(i64, String)>) {
         let what = format!("{}/{}", self.name_of(token.user), token.name);
-        let scopes: Scopes = match token.scope.parse() {
-            Ok(scopes) => scopes,
-            Err(ScopesError::GrantsNothing) => {
-                let scope = shortened(token.scope.clone());
-                let why = format!("its scope ({scope}) grants nothing on packages");
-                self.report.left_out(Kind::Token, what, why);
-                return;
-            }
-            Err(error) => {
-                let why = format!("its scope is not known here: {error}");
-                self.report.left_out(Kind::Token, what, why);
-                return;
-            }
+        let (scopes, kept) = match usable(token) {
+            Ok(usable) => usable,
+            Err(why) => return self.report.left_out(Kind::Token, what, why),
         };
-        if !token.all_repositories {
-            let why = "it is limited to Git repositories";
-            self.report.left_out(Kind::Token, what, why);
-            return;
-        }
-        let kept = ForeignHash {
-            hash: token.hash.expose().to_owned(),
-            salt: token.salt.expose().to_owned(),
-        };
-        if !tarn_core::imports::is_token_hash(&kept) || token.last_eight.len() != 8 {
-            let why =
-                "what the forge keeps of it is of a kind that is not known here; make a new one";
-            self.report.left_out(Kind::Token, what, why);
-            return;
-        }
         let label = label(&token.name);
         let mut is_free = |label: &String| labels.insert((token.user, label.clone()));
         let free = match is_free(&label) {
@@ -401,42 +353,62 @@ impl Plan {
             file.place.replace('|', "/"),
             file.name
         );
-        if !has_owner {
-            self.report
-                .left_out(Kind::Package, what, "its owner is not imported");
-            return;
-        }
-        let planned = (|| {
-            let mut parts = file.place.split('|');
-            let (Some(branch), Some(repository), Some(arch), None) =
-                (parts.next(), parts.next(), parts.next(), parts.next())
-            else {
-                return Err("its place is not `branch|repository|architecture`".to_owned());
-            };
-            if file.sha256.is_empty() {
-                return Err("the forge's database says nothing of its bytes".to_owned());
+        match planned(file, counts_downloads) {
+            _ if !has_owner => {
+                let why = "its owner is not imported";
+                self.report.left_out(Kind::Package, what, why);
             }
-            Ok(PlannedFile {
-                owner: file.owner,
-                creator: file.creator,
-                created_at: Timestamp::from_seconds(file.created),
-                downloads: u64::try_from(file.downloads)
-                    .ok()
-                    .filter(|_| counts_downloads)
-                    .unwrap_or(0),
-                branch: Branch::parse(branch).map_err(|error| error.to_string())?,
-                repository: RepositoryName::parse(repository).map_err(|error| error.to_string())?,
-                arch: Arch::parse(arch).map_err(|error| error.to_string())?,
-                name: file.name.clone(),
-                size: u64::try_from(file.size).unwrap_or(0),
-                sha256: file.sha256.to_ascii_lowercase(),
-            })
-        })();
-        match planned {
             Ok(planned) => self.files.push(planned),
             Err(why) => self.report.left_out(Kind::Package, what, why),
         }
     }
+}
+
+/// What a token may be used for and what the forge keeps of it, or why it can't be kept here.
+fn usable(token: &Token) -> Result<(Scopes, ForeignHash), String> {
+    let scopes = token.scope.parse().map_err(|error| match error {
+        ScopesError::GrantsNothing => {
+            let scope = shortened(token.scope.clone());
+            format!("its scope ({scope}) grants nothing on packages")
+        }
+        error => format!("its scope is not known here: {error}"),
+    })?;
+    if !token.all_repositories {
+        return Err("it is limited to Git repositories".to_owned());
+    }
+    let kept = ForeignHash {
+        hash: token.hash.expose().to_owned(),
+        salt: token.salt.expose().to_owned(),
+    };
+    if !tarn_core::imports::is_token_hash(&kept) || token.last_eight.len() != 8 {
+        let why = "what the forge keeps of it is of a kind that is not known here; make a new one";
+        return Err(why.to_owned());
+    }
+    Ok((scopes, kept))
+}
+
+/// The package file, or why it can't be published here.
+fn planned(file: &File, counts_downloads: bool) -> Result<PlannedFile, String> {
+    let place: Vec<&str> = file.place.split('|').collect();
+    let &[branch, repository, arch] = place.as_slice() else {
+        return Err("its place is not `branch|repository|architecture`".to_owned());
+    };
+    if file.sha256.is_empty() {
+        return Err("the forge's database says nothing of its bytes".to_owned());
+    }
+    let downloads = u64::try_from(file.downloads).ok();
+    Ok(PlannedFile {
+        owner: file.owner,
+        creator: file.creator,
+        created_at: Timestamp::from_seconds(file.created),
+        downloads: downloads.filter(|_| counts_downloads).unwrap_or(0),
+        branch: Branch::parse(branch).map_err(|error| error.to_string())?,
+        repository: RepositoryName::parse(repository).map_err(|error| error.to_string())?,
+        arch: Arch::parse(arch).map_err(|error| error.to_string())?,
+        name: file.name.clone(),
+        size: u64::try_from(file.size).unwrap_or(0),
+        sha256: file.sha256.to_ascii_lowercase(),
+    })
 }
 
 /// A token's name as a label: what does not show as itself is replaced, what is too long is cut, with room for a number.

@@ -71,7 +71,56 @@ pub struct Report {
     pub notes: Vec<Note>,
 }
 
+/// Why something that came earlier does not come again.
+pub(crate) const DELETED: &str =
+    "an earlier import brought it, and it was deleted here since; `--again` brings it back";
+
+/// How one thing ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// It came.
+    Imported,
+    /// It came, and there is something to say about it.
+    Changed(String),
+    /// It was there.
+    There,
+    /// It came earlier, and was deleted here since.
+    Deleted,
+    /// It did not come: why.
+    LeftOut(String),
+}
+
+impl Ended {
+    pub(crate) fn left_out(why: impl Into<String>) -> Self {
+        Self::LeftOut(why.into())
+    }
+
+    /// Whether it came with this run.
+    pub(crate) fn is_new(&self) -> bool {
+        matches!(self, Self::Imported | Self::Changed(_))
+    }
+
+    /// Whether it is here now.
+    pub(crate) fn is_here(&self) -> bool {
+        self.is_new() || matches!(self, Self::There)
+    }
+}
+
 impl Report {
+    /// One ended so.
+    pub(crate) fn ended(&mut self, kind: Kind, what: impl Into<String>, ended: Ended) {
+        match ended {
+            Ended::Imported => self.imported(kind),
+            Ended::Changed(why) => {
+                self.imported(kind);
+                self.changed(kind, what, why);
+            }
+            Ended::There => self.of(kind).there += 1,
+            Ended::Deleted => self.left_out(kind, what, DELETED),
+            Ended::LeftOut(why) => self.left_out(kind, what, why),
+        }
+    }
+
     fn of(&mut self, kind: Kind) -> &mut Counts {
         self.counts.entry(kind).or_default()
     }
@@ -81,15 +130,9 @@ impl Report {
         self.of(kind).imported += 1;
     }
 
-    /// One was there.
-    pub(crate) fn there(&mut self, kind: Kind) {
-        self.of(kind).there += 1;
-    }
-
     /// One was not imported.
     pub(crate) fn left_out(&mut self, kind: Kind, what: impl Into<String>, why: impl Into<String>) {
-        self.of(kind).left_out += 1;
-        self.note(kind, what, why, true);
+        self.left_out_many(kind, 1, what, why);
     }
 
     /// Some were not imported, all for one reason.

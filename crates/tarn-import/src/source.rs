@@ -169,6 +169,15 @@ impl Source {
         }
     }
 
+    /// What `read` makes of each row of the answer to a question.
+    pub async fn all<T, Rows: FromIterator<T>>(
+        &self,
+        question: &'static str,
+        read: impl Fn(&Row) -> Result<T, SourceError>,
+    ) -> Result<Rows, SourceError> {
+        self.rows(question).await?.iter().map(read).collect()
+    }
+
     /// Whether a table has a column. Forges of different versions have different ones.
     pub async fn has(&self, table: &'static str, column: &str) -> Result<bool, SourceError> {
         let rows = match self {

@@ -8,7 +8,9 @@
 )]
 
 mod documents;
+mod line;
 mod postgres;
+mod running;
 mod s3_server;
 mod shell;
 mod suite;
@@ -16,8 +18,10 @@ mod tools;
 
 pub use self::{
     documents::block_of,
+    line::Line,
     postgres::Postgres,
+    running::Running,
     s3_server::{ACCESS_KEY, REGION, S3Server, SECRET_KEY},
     suite::{Session, database_in, on_postgres, run_on_postgres, sql_in},
-    tools::{free_address, left_out, not_run},
+    tools::{cache_folder, free_address, left_out, must_say, not_run},
 };

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{free_address, left_out, shell::shell};
+use crate::{cache_folder, free_address, left_out, shell::shell};
 
 /// The name of a key that may do everything, as Garage wants one.
 pub const ACCESS_KEY: &str = "GK00112233445566778899aabb";
@@ -216,9 +216,7 @@ fn new_folder(name: &str) -> PathBuf {
 
 /// Where a program is: in the cache of the tests, or on the path.
 fn program(name: &'static str) -> Option<PathBuf> {
-    let cache = env::var_os("TARN_TEST_CACHE").map(PathBuf::from);
-    let home = || Some(Path::new(&env::var_os("HOME")?).join(".cache/tarn-tests"));
-    let cached = cache.or_else(home).map(|cache| cache.join("bin"));
+    let cached = cache_folder().map(|cache| cache.join("bin"));
     let on_path = env::var_os("PATH").unwrap_or_default();
     let found = cached
         .into_iter()

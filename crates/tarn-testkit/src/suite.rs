@@ -4,10 +4,13 @@ use std::{
     env,
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
-use crate::postgres::{self, Postgres};
+use crate::{
+    postgres::{self, Postgres},
+    running::Running,
+};
 
 /// Says where the socket is, to the tests that run on PostgreSQL.
 const SOCKET: &str = "TARN_TEST_POSTGRES";
@@ -109,7 +112,9 @@ pub fn sql_in(folder: &Path, text: &str) -> String {
 
 /// Another process with a transaction of its own, which ends without a commit when this is dropped.
 #[derive(Debug)]
-pub struct Session(Child);
+pub struct Session {
+    _psql: Running,
+}
 
 impl Session {
     /// Runs SQL in the database that stands for the one in that folder.
@@ -129,13 +134,8 @@ impl Session {
         writeln!(input, "{text} SELECT 'begun';").unwrap();
         let mut lines = BufReader::new(psql.stdout.as_mut().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap() == "begun"));
-        Self(psql)
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        Self {
+            _psql: Running(psql),
+        }
     }
 }

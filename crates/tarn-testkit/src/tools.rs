@@ -5,6 +5,7 @@ use std::{
     env,
     io::Write as _,
     net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
     sync::Mutex,
 };
 
@@ -17,6 +18,27 @@ use std::{
 pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
+}
+
+/// That `part` stands in `text`.
+///
+/// # Panics
+///
+/// When it does not.
+#[track_caller]
+pub fn must_say(text: &str, part: &str) {
+    assert!(text.contains(part), "{part:?} is not in {text}");
+}
+
+/// Where programs are that only tests need. None where there is no such place.
+#[must_use]
+pub fn cache_folder() -> Option<PathBuf> {
+    if let Some(folder) = env::var_os("TARN_TEST_CACHE") {
+        return Some(PathBuf::from(folder));
+    }
+    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    Some(base.or_else(home)?.join("tarn-tests"))
 }
 
 /// Says once that tests are left out because `what` is missing. The line goes around the test runner's capture, so that it is seen.

@@ -1,11 +1,16 @@
 //! What the commands that administer have in common: a registry that is there, and no one who signs in.
 
+use std::str::FromStr;
+
 use clap::Subcommand;
+use tarn_base::hint::Hint;
 use tarn_core::{
-    Administration,
+    Administration, OpenError,
     access::{AccountError, FactorError},
     keys::KeyError,
+    publish::expiry::ExpiryError,
 };
+use tarn_http::TlsError;
 use tarn_store::metadata::{Actor, MetadataError};
 
 use crate::{failure::Failure, open, settings::RegistryFlags};
@@ -48,23 +53,38 @@ impl<Action: Subcommand> Group<Action> {
     }
 }
 
-impl From<AccountError> for Failure {
-    fn from(error: AccountError) -> Self {
-        Self::hinted(&error)
-    }
+/// A text that was put together from flags.
+pub(crate) fn parsed<T: FromStr<Err: Hint + 'static>>(text: &str) -> Result<T, Failure> {
+    text.parse()
+        .map_err(|error| Failure::hinted(&error).into_usage())
 }
 
-impl From<FactorError> for Failure {
-    fn from(error: FactorError) -> Self {
-        Self::hinted(&error)
-    }
+/// Whether something is so now for the first time.
+pub(crate) fn when(changed: bool) -> &'static str {
+    if changed { "now" } else { "as before" }
 }
 
-impl From<KeyError> for Failure {
-    fn from(error: KeyError) -> Self {
-        Self::hinted(&error)
-    }
+/// Errors of the library that say what is wrong and what to do.
+macro_rules! hinted {
+    ($($error:ty),*) => {
+        $(
+            impl From<$error> for Failure {
+                fn from(error: $error) -> Self {
+                    Self::hinted(&error)
+                }
+            }
+        )*
+    };
 }
+
+hinted!(
+    AccountError,
+    ExpiryError,
+    FactorError,
+    KeyError,
+    OpenError,
+    TlsError
+);
 
 impl From<MetadataError> for Failure {
     fn from(error: MetadataError) -> Self {

@@ -88,11 +88,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
             json,
         } => {
             let filter = wanted.filter(registry).await?;
-            let entries = registry
-                .audit()
-                .page(&filter, before, limit)
-                .await
-                .map_err(|error| Failure::from_error(&error))?;
+            let entries = registry.audit().page(&filter, before, limit).await?;
             if json {
                 let lines: Vec<AuditLine<'_>> = entries.iter().map(AuditLine::from).collect();
                 return output::print_json(&lines);
@@ -109,10 +105,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
 async fn export(registry: &Administration, filter: AuditFilter) -> Result<(), Failure> {
     let mut export = registry.audit().export(filter, None);
     loop {
-        let page = export
-            .next_page()
-            .await
-            .map_err(|error| Failure::from_error(&error))?;
+        let page = export.next_page().await?;
         if page.is_empty() {
             return Ok(());
         }
@@ -171,16 +164,16 @@ fn print(entries: &[AuditEntry]) -> Result<(), Failure> {
 
 impl Wanted {
     async fn filter(self, registry: &Administration) -> Result<AuditFilter, Failure> {
-        let owner = named(registry, self.owner, |owner| AuditFilter {
+        let of_owner = |owner| AuditFilter {
             owner,
             ..AuditFilter::default()
-        });
-        let owner = owner.await?;
-        let account = named(registry, self.account, |account| AuditFilter {
+        };
+        let by_account = |account| AuditFilter {
             account,
             ..AuditFilter::default()
-        });
-        let account = account.await?;
+        };
+        let owner = named(registry, self.owner, of_owner).await?;
+        let account = named(registry, self.account, by_account).await?;
         Ok(AuditFilter {
             owner,
             account,

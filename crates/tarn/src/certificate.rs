@@ -10,14 +10,12 @@ use tarn_http::Tls;
 use tarn_net::Authority;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::{failure::Failure, settings::Acme};
+use crate::{failure::Failure, settings::Acme, signals::dropped};
 
 /// The certificate and the key of these files.
 pub(crate) fn of_files(certificate: &Path, key: &Path) -> Result<Arc<Tls>, Failure> {
-    let loaded = Tls::load(certificate.to_owned(), key.to_owned());
-    loaded
-        .map(Arc::new)
-        .map_err(|error| Failure::hinted(&error))
+    let loaded = Tls::load(certificate.to_owned(), key.to_owned())?;
+    Ok(Arc::new(loaded))
 }
 
 /// How an authority issues the certificate. Sends no request yet.
@@ -48,8 +46,7 @@ pub(crate) fn acme(settings: &Acme) -> Result<AcmeSettings, Failure> {
 
 /// What gives connections the certificate that an authority issues.
 pub(crate) fn issued(certificates: &Certificates) -> Result<Arc<Tls>, Failure> {
-    let tls = Tls::issued(certificates.clone()).map_err(|error| Failure::hinted(&error))?;
-    Ok(Arc::new(tls))
+    Ok(Arc::new(Tls::issued(certificates.clone())?))
 }
 
 /// Has connections get what an authority issued, from now on, and has it renewed until the sender is dropped.
@@ -59,13 +56,7 @@ pub(crate) async fn keep(
 ) -> Result<(oneshot::Sender<()>, JoinHandle<()>), Failure> {
     let present = move |new: &ServerCertificate| tls.present(new).map_err(Into::into);
     let mut keeper = certificates.keeper(present);
-    keeper
-        .look()
-        .await
-        .map_err(|error| Failure::hinted(&OpenError::from(error)))?;
+    keeper.look().await.map_err(OpenError::from)?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let stopped = async {
-        let _ = stopped.await;
-    };
-    Ok((stop, tokio::spawn(keeper.run(stopped))))
+    Ok((stop, tokio::spawn(keeper.run(dropped(stopped)))))
 }

@@ -147,14 +147,14 @@ fn data_folder(folder: &Path) -> Finding {
         Err(error) => {
             return bad(
                 format!("cannot look at the data folder {shown}: {error}"),
-                "run this as the user that runs the server".to_owned(),
+                "run this as the user that runs the server",
             );
         }
     };
     if !metadata.is_dir() {
         return bad(
             format!("{shown} is no folder"),
-            "choose a folder with `--data-dir`".to_owned(),
+            "choose a folder with `--data-dir`",
         );
     }
     if let Some(finding) = not_writable(folder) {
@@ -168,15 +168,20 @@ fn data_folder(folder: &Path) -> Finding {
     Finding::Good(format!("the data folder {shown} can be written to"))
 }
 
+/// The folder that a file or a folder is in.
+fn above(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => Path::new("/"),
+    }
+}
+
 /// The nearest folder above `folder` that is there, when it can be written to.
 fn to_be_made(folder: &Path) -> Result<PathBuf, Finding> {
     let mut parent = folder;
     loop {
-        parent = match parent.parent() {
-            Some(above) if above.as_os_str().is_empty() => Path::new("."),
-            Some(above) => above,
-            None => Path::new("/"),
-        };
+        parent = above(parent);
         if parent.exists() || parent == Path::new("/") || parent == Path::new(".") {
             return not_writable(parent).map_or_else(|| Ok(parent.to_owned()), Err);
         }
@@ -196,8 +201,7 @@ fn not_writable(folder: &Path) -> Option<Finding> {
             folder.display(),
             io::Error::from(error)
         ),
-        "run the server as the owner of the folder, or choose another one with `--data-dir`"
-            .to_owned(),
+        "run the server as the owner of the folder, or choose another one with `--data-dir`",
     ))
 }
 
@@ -206,11 +210,7 @@ fn database_folder(configuration: &Configuration) -> Option<Finding> {
     let Database::Sqlite(path) = &configuration.registry.database else {
         return None;
     };
-    let folder = match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => Path::new("/"),
-    };
+    let folder = above(path);
     if folder == configuration.registry.data_dir {
         return None;
     }
@@ -226,7 +226,7 @@ fn database_folder(configuration: &Configuration) -> Option<Finding> {
                 "the folder of the database {} is not there",
                 folder.display()
             ),
-            "make it, or change `--database`".to_owned(),
+            "make it, or change `--database`",
         ),
     })
 }
@@ -278,7 +278,7 @@ fn address(configuration: &Configuration) -> Finding {
         )),
         Err(error) => bad(
             format!("cannot listen on {wanted}: {error}"),
-            "choose another address with `--listen`".to_owned(),
+            "choose another address with `--listen`",
         ),
     }
 }

@@ -79,8 +79,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
             registry
                 .expiry()
                 .set(owner.id, &pattern, older_than, keep, &BY)
-                .await
-                .map_err(|error| Failure::hinted(&error))?;
+                .await?;
             output::note(&format!(
                 "files of {} in {pattern} are deleted after {older_than} days; the newest {keep} versions stay",
                 owner.name
@@ -92,19 +91,14 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
             pattern,
         } => {
             let owner = registry.accounts().find_owner(&name).await?;
-            let removed = registry
-                .expiry()
-                .remove(owner.id, &pattern, &BY)
-                .await
-                .map_err(|error| Failure::from_error(&error))?;
+            let expiry = registry.expiry();
+            let removed = expiry.remove(owner.id, &pattern, &BY).await?;
+            let name = &owner.name;
             if !removed {
-                return Err(
-                    Failure::new(format!("{} has no rule for {pattern}", owner.name)).hint(
-                        format!("`tarn expiry list {}` shows those there are", owner.name),
-                    ),
-                );
+                let hint = format!("`tarn expiry list {name}` shows those there are");
+                return Err(Failure::new(format!("{name} has no rule for {pattern}")).hint(hint));
             }
-            output::note(&format!("deleted the rule of {} for {pattern}", owner.name));
+            output::note(&format!("deleted the rule of {name} for {pattern}"));
             Ok(())
         }
         Action::Run {
@@ -132,11 +126,11 @@ async fn apply(
         .await;
     // What was deleted is listed also where it could not go on.
     if json || !shown.is_empty() {
-        let mut listing = package::listing(json);
+        let mut listing = package::listing("package", json);
         listing.page(&shown, package::row)?;
         listing.end()?;
     }
-    let count = ended.map_err(|error| Failure::hinted(&error))?;
+    let count = ended?;
     output::note(&match dry_run {
         true => format!("{count} would be deleted; nothing was changed"),
         false => format!("deleted {count}"),
@@ -149,8 +143,7 @@ async fn list(name: &OwnerName, json: bool, registry: &Administration) -> Result
     let shown: Vec<Shown> = registry
         .expiry()
         .rules(Some(owner.id))
-        .await
-        .map_err(|error| Failure::from_error(&error))?
+        .await?
         .into_iter()
         .map(|rule| Shown {
             repositories: rule.pattern,
@@ -164,11 +157,8 @@ async fn list(name: &OwnerName, json: bool, registry: &Administration) -> Result
         ["REPOSITORIES", "OLDER THAN DAYS", "KEEP"],
         shown,
         |rule| {
-            [
-                rule.repositories,
-                rule.older_than_days.to_string(),
-                rule.keep.to_string(),
-            ]
+            let days = rule.older_than_days.to_string();
+            [rule.repositories, days, rule.keep.to_string()]
         },
     )
 }

@@ -1,6 +1,6 @@
 //! `tarn health`: whether a server serves, for whatever watches over it where there is no other program to ask.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use http::StatusCode;
 use tarn_net::Remote;
@@ -9,7 +9,7 @@ use url::Url;
 use crate::{
     failure::Failure,
     remote::{text_of, unanswered},
-    settings::{Configuration, Environment, RegistryFlags},
+    settings::{Configuration, Environment, RegistryFlags, from_here},
 };
 
 /// The path at which a server says that it can serve.
@@ -58,16 +58,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// Where the server listens. One that listens everywhere is asked on the loopback.
 fn of_settings(flags: &RegistryFlags) -> Result<Url, Failure> {
     let configuration = Configuration::of_command(flags, Environment::of_process())?;
-    let scheme = match configuration.tls {
-        Some(_) => "https",
-        None => "http",
-    };
-    let listen = configuration.listen;
-    let address = match listen.ip() {
-        IpAddr::V4(address) if address.is_unspecified() => IpAddr::from(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(address) if address.is_unspecified() => IpAddr::from(Ipv6Addr::LOCALHOST),
-        address => address,
-    };
-    let address = SocketAddr::new(address, listen.port());
+    let scheme = configuration.scheme();
+    let address = from_here(configuration.listen);
+    let address = SocketAddr::new(address.ip(), address.port());
     Url::parse(&format!("{scheme}://{address}")).map_err(|error| Failure::from_error(&error))
 }

@@ -97,7 +97,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let path = folder.join(name.as_str());
     install(&path, &pem, &key)?;
-    output::print(&format!("{}\n", printable(&path.display().to_string())))
+    output::print_line(&printable(&path.display().to_string()))
 }
 
 /// The name, the text and the key of an answer.

@@ -12,7 +12,7 @@ use apk::sign::{KeyName, SigningKey};
 use serde::Serialize;
 use tarn_base::{names::OwnerName, secret::Secret};
 use tarn_core::{Administration, keys::Import};
-use tarn_store::metadata::{KeyType, Owner};
+use tarn_store::metadata::KeyType;
 
 use crate::{
     administration::{BY, Group},
@@ -132,10 +132,9 @@ async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
             name,
             overlap,
         } => {
-            let others = if overlap {
-                Import::Beside
-            } else {
-                Import::Instead
+            let others = match overlap {
+                true => Import::Beside,
+                false => Import::Instead,
             };
             import(registry, &owner, &file, name, others).await
         }
@@ -148,7 +147,7 @@ async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
 }
 
 async fn list(registry: &Administration, owner: &OwnerName, json: bool) -> Result<(), Failure> {
-    let owner = found(registry, owner).await?;
+    let owner = registry.accounts().find_owner(owner).await?;
     let keys = registry.keys().list(&owner).await?;
     let signing = rotation::active(&keys);
     let shown: Vec<Shown> = keys
@@ -188,7 +187,7 @@ async fn export(
     name: Option<&KeyName>,
     private: bool,
 ) -> Result<(), Failure> {
-    let owner = found(registry, owner).await?;
+    let owner = registry.accounts().find_owner(owner).await?;
     let key = registry.keys().export(&owner, name, private).await?;
     if let Some(private) = &key.private {
         let file = key.name.as_str();
@@ -220,7 +219,7 @@ async fn import(
             _ => return Err(unclear),
         },
     };
-    let owner = found(registry, owner).await?;
+    let owner = registry.accounts().find_owner(owner).await?;
     let mut before = rotation::signing(registry, &owner).await?;
     let key = registry
         .keys()
@@ -241,10 +240,6 @@ async fn import(
         }
     }
     Ok(())
-}
-
-async fn found(registry: &Administration, name: &OwnerName) -> Result<Owner, Failure> {
-    Ok(registry.accounts().find_owner(name).await?)
 }
 
 /// Whether it is a key that signs v2 indexes too.

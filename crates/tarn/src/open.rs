@@ -59,37 +59,28 @@ pub(crate) fn refused_admin_password(error: &(impl Hint + 'static)) -> Failure {
 /// shell without TARN_SECRET_KEY a second sealing key.
 pub(crate) async fn for_administration(flags: &RegistryFlags) -> Result<Administration, Failure> {
     let settings = existing(flags).await?;
-    Administration::open_existing(&settings, &Clock::system())
-        .await
-        .map_err(|error| Failure::hinted(&error))
+    Ok(Administration::open_existing(&settings, &Clock::system()).await?)
 }
 
 /// Opens a registry that is there for an import, beside its server where one runs.
 pub(crate) async fn beside_server(flags: &RegistryFlags) -> Result<Registry, Failure> {
     let settings = existing(flags).await?;
-    Registry::open_beside(settings, Clock::system())
-        .await
-        .map_err(|error| Failure::hinted(&error))
+    Ok(Registry::open_beside(settings, Clock::system()).await?)
 }
 
 /// The same, and where there is none yet it is made, which no server may do meanwhile.
 pub(crate) async fn beside_server_or_new(settings: Settings) -> Result<Registry, Failure> {
-    let opened = async {
-        let survey = Survey::of(&settings).await?;
-        match survey.is_first_run || survey.makes_sealing_key {
-            true => Registry::open(settings, Clock::system()).await,
-            false => Registry::open_beside(settings, Clock::system()).await,
-        }
-    };
-    opened.await.map_err(|error| Failure::hinted(&error))
+    let survey = Survey::of(&settings).await?;
+    Ok(match survey.is_first_run || survey.makes_sealing_key {
+        true => Registry::open(settings, Clock::system()).await?,
+        false => Registry::open_beside(settings, Clock::system()).await?,
+    })
 }
 
 /// Takes the sealing key that is there now for that of the registry.
 pub(crate) async fn replace_sealing_key(flags: &RegistryFlags, by: &Actor) -> Result<(), Failure> {
     let settings = existing(flags).await?;
-    Administration::replace_sealing_key(&settings, &Clock::system(), by)
-        .await
-        .map_err(|error| Failure::hinted(&error))
+    Ok(Administration::replace_sealing_key(&settings, &Clock::system(), by).await?)
 }
 
 /// The settings of a registry that is there.
@@ -107,8 +98,7 @@ async fn existing(flags: &RegistryFlags) -> Result<Settings, Failure> {
         })?,
         Database::Postgres(_) => {
             let found = Metadata::survey(&registry.database).await;
-            let failed = |error| Failure::hinted(&OpenError::from(error));
-            found.map_err(failed)?.has_users
+            found.map_err(OpenError::from)?.has_users
         }
     };
     if is_there {

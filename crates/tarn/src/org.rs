@@ -151,41 +151,48 @@ impl From<Member> for ShownMember {
 pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
     const KIND: OwnerKind = OwnerKind::Organisation;
     let accounts = registry.accounts();
-    match action {
+    let said = match action {
         Action::Add {
             name,
             owner,
             visibility,
         } => {
-            let organisation = accounts
-                .add_organisation(&name, visibility, &owner, &BY)
-                .await?;
-            output::note(&format!(
-                "added the {visibility} organisation {}, with {owner} as its admin",
-                organisation.name
-            ));
-            Ok(())
+            let added = accounts.add_organisation(&name, visibility, &owner, &BY);
+            let name = added.await?.name;
+            format!("added the {visibility} organisation {name}, with {owner} as its admin")
         }
-        Action::List { json } => list(accounts, json).await,
-        Action::Show { name, json } => show(accounts, &name, json).await,
+        Action::List { json } => return list(accounts, json).await,
+        Action::Show { name, json } => return show(accounts, &name, json).await,
         Action::Member {
             organisation,
             user,
             role,
             remove: _,
-        } => set_member(accounts, &organisation, &user, role).await,
-        Action::Members { organisation, json } => members(accounts, &organisation, json).await,
-        Action::Rename { name, new } => user::rename(accounts, KIND, &name, &new).await,
+        } => {
+            accounts.set_member(&organisation, &user, role, &BY).await?;
+            match role {
+                Some(role) => {
+                    format!("{user} is a member of {organisation} now, with the role {role}")
+                }
+                None => format!("{user} is no member of {organisation} now"),
+            }
+        }
+        Action::Members { organisation, json } => {
+            return members(accounts, &organisation, json).await;
+        }
+        Action::Rename { name, new } => user::rename(accounts, KIND, &name, &new).await?,
         Action::Delete {
             name,
             with_packages,
-        } => user::remove(accounts, KIND, &name, with_packages).await,
+        } => user::remove(accounts, KIND, &name, with_packages).await?,
         Action::Visibility { name, visibility } => {
-            user::set_visibility(accounts, KIND, &name, visibility).await
+            user::set_visibility(accounts, KIND, &name, visibility).await?
         }
-        Action::Versions { name, rule } => user::set_versions(accounts, KIND, &name, rule).await,
-        Action::Team(action) => team::run(action, accounts).await,
-    }
+        Action::Versions { name, rule } => user::set_versions(accounts, KIND, &name, rule).await?,
+        Action::Team(action) => return team::run(action, accounts).await,
+    };
+    output::note(&said);
+    Ok(())
 }
 
 async fn list(accounts: &Accounts, json: bool) -> Result<(), Failure> {
@@ -250,20 +257,6 @@ async fn show(accounts: &Accounts, name: &OwnerName, json: bool) -> Result<(), F
     ])
 }
 
-async fn set_member(
-    accounts: &Accounts,
-    organisation: &OwnerName,
-    user: &OwnerName,
-    role: Option<Role>,
-) -> Result<(), Failure> {
-    accounts.set_member(organisation, user, role, &BY).await?;
-    output::note(&match role {
-        Some(role) => format!("{user} is a member of {organisation} now, with the role {role}"),
-        None => format!("{user} is no member of {organisation} now"),
-    });
-    Ok(())
-}
-
 async fn members(accounts: &Accounts, organisation: &OwnerName, json: bool) -> Result<(), Failure> {
     let members = accounts.members(organisation, Window::ALL).await?.entries;
     let shown: Vec<ShownMember> = members.into_iter().map(ShownMember::from).collect();
@@ -273,17 +266,9 @@ async fn members(accounts: &Accounts, organisation: &OwnerName, json: bool) -> R
         ["USER", "ROLE", "TEAMS", "STATE"],
         shown,
         |member| {
-            let state = if member.disabled {
-                "disabled"
-            } else {
-                "active"
-            };
-            [
-                member.user,
-                member.role.to_owned(),
-                member.teams.join(", "),
-                state.to_owned(),
-            ]
+            let teams = member.teams.join(", ");
+            let state = user::state(member.disabled);
+            [member.user, member.role.to_owned(), teams, state]
         },
     )
 }

@@ -19,6 +19,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// The same of one line, whose end is added.
+pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
+    print(&format!("{line}\n"))
+}
+
 /// Writes `text` to standard output and flushes it.
 pub(crate) fn write(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
@@ -39,10 +44,12 @@ pub(crate) fn prompt(text: &str) {
 
 /// Prints `value` as indented JSON, for scripts.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let mut text = serde_json::to_string_pretty(value)
-        .map_err(|error| Failure::new("cannot write the answer as JSON").because(&error))?;
-    text.push('\n');
-    print(&text)
+    print_line(&json_of(value)?)
+}
+
+fn json_of(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::new("cannot write the answer as JSON").because(&error))
 }
 
 /// Prints a table for people: a heading, then one line a row, columns set apart by two spaces. Without rows it prints
@@ -151,8 +158,7 @@ impl<const COLUMNS: usize> Listing<COLUMNS> {
     fn objects(&self, entries: &[impl Serialize]) -> Result<String, Failure> {
         let mut text = String::new();
         for (index, entry) in entries.iter().enumerate() {
-            let object = serde_json::to_string_pretty(entry)
-                .map_err(|error| Failure::new("cannot write the answer as JSON").because(&error))?;
+            let object = json_of(entry)?;
             let is_first = self.is_empty && index == 0;
             text.push_str(if is_first { "[\n  " } else { ",\n  " });
             text.push_str(&object.replace('\n', "\n  "));

@@ -7,7 +7,7 @@ use tarn_core::{Administration, access::matches, publish::RestoreError};
 use tarn_store::metadata::{Deleted, FileAddress, LiveFile, Owner, PackageAddress, Window};
 
 use crate::{
-    administration::BY,
+    administration::{BY, parsed},
     failure::Failure,
     output::{self, Listing, moment},
 };
@@ -80,13 +80,8 @@ const BYTES: usize = 10;
 /// The width of a column with moments, `2026-11-29T12:00:00Z`.
 const MOMENT: usize = 20;
 
-/// The list of files, as a table or as JSON.
-pub(crate) const fn listing(json: bool) -> Listing<3> {
-    listing_of("package", json)
-}
-
-/// The same of files that are called `what` where there is none.
-const fn listing_of(what: &'static str, json: bool) -> Listing<3> {
+/// The list of files that are called `what` where there is none, as a table or as JSON.
+pub(crate) const fn listing(what: &'static str, json: bool) -> Listing<3> {
     let heading = ["BYTES", "PUBLISHED", "FILE"];
     Listing::new(what, heading, [BYTES, MOMENT, 0], json)
 }
@@ -141,7 +136,7 @@ async fn list(
         "*" => "package",
         _ => "such package",
     };
-    let mut listing = listing_of(what, json);
+    let mut listing = listing(what, json);
     each_page(&owner, pattern, registry, async |page| {
         let shown: Vec<Shown> = page.iter().map(Shown::from).collect();
         listing.page(&shown, row)
@@ -220,12 +215,8 @@ async fn list_deleted(
             .filter(|shown| matches(pattern, &shown.file))
             .collect();
         listing.page(&shown, |file| {
-            [
-                file.size.to_string(),
-                file.deleted_at.clone(),
-                file.kept_until.clone(),
-                file.file.clone(),
-            ]
+            let dates = (file.deleted_at.clone(), file.kept_until.clone());
+            [file.size.to_string(), dates.0, dates.1, file.file.clone()]
         })?;
     }
 }
@@ -248,9 +239,8 @@ impl<'a> FilePath<'a> {
             );
         };
         Ok(Self {
-            branch: Branch::parse(branch).map_err(|error| Failure::hinted(&error).into_usage())?,
-            repository: RepositoryName::parse(repository)
-                .map_err(|error| Failure::hinted(&error).into_usage())?,
+            branch: parsed(branch)?,
+            repository: parsed(repository)?,
             arch: Arch::parse(arch).map_err(|error| Failure::from_error(&error).into_usage())?,
             file_name,
         })
@@ -266,28 +256,24 @@ async fn restore(name: &OwnerName, file: &str, registry: &Administration) -> Res
         arch: &path.arch,
         file_name: path.file_name,
     };
-    let restored = async {
-        let found = registry.remover().find_deleted(owner.id, wanted).await?;
-        registry.remover().restore(owner.id, &found, &BY).await
+    let remover = registry.remover();
+    let restored = match remover.find_deleted(owner.id, wanted).await {
+        Ok(found) => remover.restore(owner.id, &found, &BY).await,
+        Err(error) => Err(error),
     };
-    let restored = restored.await;
-    if matches!(restored, Err(RestoreError::Unneeded)) {
-        output::note(&format!(
-            "{file} of {} is there; there is nothing to restore",
-            owner.name
-        ));
-        return Ok(());
-    }
-    restored.map_err(|error| match error {
-        RestoreError::NotKept => {
-            Failure::new(format!("{} has no deleted package file {file}", owner.name)).hint(format!(
-                "`tarn package list {} --deleted` shows those that can be restored; to bring back another, upload it again",
-                owner.name
-            ))
+    let name = &owner.name;
+    output::note(&match restored {
+        Ok(_) => format!("restored {file} of {name}"),
+        Err(RestoreError::Unneeded) => {
+            format!("{file} of {name} is there; there is nothing to restore")
         }
-        error => Failure::hinted(&error),
-    })?;
-    output::note(&format!("restored {file} of {}", owner.name));
+        Err(RestoreError::NotKept) => {
+            return Err(Failure::new(format!("{name} has no deleted package file {file}")).hint(format!(
+                "`tarn package list {name} --deleted` shows those that can be restored; to bring back another, upload it again"
+            )));
+        }
+        Err(error) => return Err(Failure::hinted(&error)),
+    });
     Ok(())
 }
 
@@ -300,7 +286,7 @@ async fn delete_matching(
 ) -> Result<(), Failure> {
     let owner = registry.accounts().find_owner(name).await?;
     let (mut found, mut deleted) = (0, 0);
-    let mut listing = listing(false);
+    let mut listing = listing("package", false);
     each_page(&owner, pattern, registry, async |page| {
         found += page.len();
         if dry_run {
@@ -316,9 +302,7 @@ async fn delete_matching(
     })
     .await?;
     if found == 0 {
-        let problem = format!("{} has no package file {pattern}", owner.name);
-        let hint = format!("`tarn package list {}` shows those there are", owner.name);
-        return Err(Failure::new(problem).hint(hint));
+        return Err(absent(&owner, pattern));
     }
     if dry_run {
         listing.end()?;
@@ -343,6 +327,12 @@ fn address<'a>(owner: &Owner, file: &'a LiveFile) -> PackageAddress<'a> {
     }
 }
 
+fn absent(owner: &Owner, file: &str) -> Failure {
+    let name = &owner.name;
+    Failure::new(format!("{name} has no package file {file}"))
+        .hint(format!("`tarn package list {name}` shows those there are"))
+}
+
 async fn delete(name: &OwnerName, file: &str, registry: &Administration) -> Result<(), Failure> {
     let path = FilePath::parse(file)?;
     let owner = registry.accounts().find_owner(name).await?;
@@ -353,18 +343,8 @@ async fn delete(name: &OwnerName, file: &str, registry: &Administration) -> Resu
         arch: &path.arch,
         file_name: path.file_name,
     };
-    let removed = registry
-        .remover()
-        .remove(&address, &BY)
-        .await
-        .map_err(|error| Failure::from_error(&error))?;
-    if removed.is_none() {
-        return Err(
-            Failure::new(format!("{} has no package file {file}", owner.name)).hint(format!(
-                "`tarn package list {}` shows those there are",
-                owner.name
-            )),
-        );
+    if registry.remover().remove(&address, &BY).await?.is_none() {
+        return Err(absent(&owner, file));
     }
     output::note(&format!("deleted {file} of {}", owner.name));
     Ok(())

@@ -27,13 +27,13 @@ pub(crate) enum Action {
         /// The owner
         owner: OwnerName,
         /// The most bytes of all packages together, such as 10GiB
-        #[arg(long, value_name = "SIZE", value_parser = size)]
+        #[arg(long, value_name = "SIZE", value_parser = values::size)]
         bytes: Option<u64>,
         /// The most package files
         #[arg(long, value_name = "NUMBER")]
         packages: Option<u64>,
         /// The most bytes of one upload, also where the server's `max-upload-size` is less
-        #[arg(long, value_name = "SIZE", value_parser = size)]
+        #[arg(long, value_name = "SIZE", value_parser = values::size)]
         upload: Option<u64>,
         /// No limit on bytes and packages, whatever the server's is
         #[arg(long, conflicts_with_all = ["bytes", "packages", "upload", "default"])]
@@ -61,10 +61,6 @@ struct Limited {
     limit_is_own: bool,
 }
 
-fn size(text: &str) -> Result<u64, String> {
-    values::size(text).map_err(|refused| format!("{}; {}", refused.problem, refused.hint))
-}
-
 /// Does what the arguments say.
 pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
     match action {
@@ -90,8 +86,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
                 quotas.set(owner.id, None, by).await
             } else {
                 quotas.change(owner.id, change, by).await
-            }
-            .map_err(|error| Failure::from_error(&error))?;
+            }?;
             output::note(&format!("changed the quota of {}", owner.name));
             Ok(())
         }
@@ -100,11 +95,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
 
 async fn show(name: &OwnerName, json: bool, registry: &Administration) -> Result<(), Failure> {
     let owner = registry.accounts().find_owner(name).await?;
-    let allowance = registry
-        .quotas()
-        .allowance(owner.id)
-        .await
-        .map_err(|error| Failure::from_error(&error))?;
+    let allowance = registry.quotas().allowance(owner.id).await?;
     let shown = Shown::new(owner.name, &allowance);
     if json {
         return output::print_json(&shown);

@@ -95,30 +95,16 @@ fn command_line(mut command: Command) -> String {
         "Every command that opens the registry also takes [settings](settings.md) as flags, such as `--data-dir`. Standard output has the result, and nothing else; \
          notes and errors go to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 a package or an index was refused.",
     );
-    for mut group in command
-        .get_subcommands()
-        .filter(|group| is_shown(group))
-        .cloned()
-    {
-        write_command(&mut text, &mut group);
-        for mut action in group
-            .clone()
-            .get_subcommands()
-            .filter(|action| is_shown(action))
-            .cloned()
-        {
-            write_command(&mut text, &mut action);
-            for mut below in action
-                .clone()
-                .get_subcommands()
-                .filter(|below| is_shown(below))
-                .cloned()
-            {
-                write_command(&mut text, &mut below);
-            }
-        }
-    }
+    write_commands(&mut text, &command);
     text
+}
+
+/// The commands below one, each with those below it.
+fn write_commands(text: &mut String, command: &Command) {
+    for below in command.get_subcommands().filter(|below| is_shown(below)) {
+        write_command(text, &mut below.clone());
+        write_commands(text, below);
+    }
 }
 
 fn is_shown(command: &Command) -> bool {

@@ -26,10 +26,10 @@ use crate::{
     first_run::Welcome,
     logging, open, output,
     settings::{
-        Configuration, Environment, ServerFlags, Source, TlsFrom,
+        Configuration, Environment, ServerFlags, Source, TlsFrom, from_here,
         table::{self, Setting},
     },
-    signals,
+    signals::{self, dropped},
 };
 
 /// `tarn serve`.
@@ -64,9 +64,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     check_first_run(&configuration, &library_settings).await?;
     // Before anything is made: a first run that has nowhere to listen leaves nothing behind.
     let (listener, address) = listen(configuration.listen).await?;
-    let registry = Registry::open(library_settings, Clock::system())
-        .await
-        .map_err(|error| Failure::hinted(&error))?;
+    let registry = Registry::open(library_settings, Clock::system()).await?;
     let issued = registry
         .certificates()
         .map(certificate::issued)
@@ -80,7 +78,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             AccountError::WeakPassword(_) => open::refused_admin_password(&error),
             error => Failure::hinted(&error),
         })?;
-    let scheme = scheme(&configuration);
+    let scheme = configuration.scheme();
     let announce = announcer();
     if let Some(first_run) = &first_run {
         let welcome = Welcome {
@@ -101,9 +99,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (stop, stopped) = oneshot::channel::<()>();
     let delivering = tokio::spawn(deliver(registry.clone(), stopped));
     let (stop_jobs, jobs_stopped) = oneshot::channel::<()>();
-    let jobs = tokio::spawn(jobs::run(registry.clone(), async {
-        let _ = jobs_stopped.await;
-    }));
+    let jobs = tokio::spawn(jobs::run(registry.clone(), dropped(jobs_stopped)));
     let shutdown = async {
         shutdown.await;
         drop(stop);
@@ -175,13 +171,6 @@ fn given(configuration: &Configuration, connections: &ConnectionLimits) -> Vec<G
     configuration.report.iter().map(given).collect()
 }
 
-fn scheme(configuration: &Configuration) -> &'static str {
-    match configuration.tls {
-        Some(_) => "https",
-        None => "http",
-    }
-}
-
 /// The file name of the key that signs the indexes of the first account. It is made here, since its name is a part of what to
 /// type next. `None` where it cannot be made: the password, which is shown once, has to be shown all the same.
 async fn first_key(registry: &Registry, user: &str) -> Option<KeyName> {
@@ -226,10 +215,7 @@ fn announcer() -> impl Fn(String, bool) {
 /// Sends what the outbox of the webhooks holds, until `stopped`.
 async fn deliver(registry: Registry, stopped: oneshot::Receiver<()>) {
     let drain = registry.settings().connections.drain;
-    let stopped = async {
-        let _ = stopped.await;
-    };
-    registry.deliverer().run(stopped, drain).await;
+    registry.deliverer().run(dropped(stopped), drain).await;
 }
 
 async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
@@ -266,10 +252,5 @@ fn base_url(configuration: &Configuration, address: SocketAddr) -> String {
     {
         return format!("https://{name}");
     }
-    let (port, scheme) = (address.port(), scheme(configuration));
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => format!("{scheme}://127.0.0.1:{port}"),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => format!("{scheme}://[::1]:{port}"),
-        address => format!("{scheme}://{address}"),
-    }
+    format!("{}://{}", configuration.scheme(), from_here(address))
 }

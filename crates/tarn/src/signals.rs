@@ -34,10 +34,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// When the operating system refuses.
 pub(crate) fn survive_file_size_limit() -> Result<(), Failure> {
     let kind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
-    match signal(kind) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::new("cannot listen for signals").because(&error)),
-    }
+    handler(kind).map(drop)
 }
 
 /// Installs the handlers. From here on a signal no longer kills the process by itself: the future given back is ready at
@@ -60,9 +57,12 @@ pub(crate) fn shutdown() -> Result<impl Future<Output = ()>, Failure> {
         );
         process::exit(exit as i32);
     });
-    Ok(async {
-        let _ = receiver.await;
-    })
+    Ok(dropped(receiver))
+}
+
+/// Waits until the sender is gone, or sends.
+pub(crate) async fn dropped(receiver: oneshot::Receiver<()>) {
+    let _ = receiver.await;
 }
 
 fn handler(kind: SignalKind) -> Result<Signal, Failure> {

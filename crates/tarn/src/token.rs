@@ -11,7 +11,7 @@ use tarn_core::{
 use tarn_store::metadata::{OwnerKind, Token, Window};
 
 use crate::{
-    administration::BY,
+    administration::{BY, parsed},
     failure::Failure,
     output::{self, moment},
     settings::values,
@@ -39,7 +39,7 @@ pub(crate) enum Action {
         #[arg(long, value_name = "CIDR")]
         network: Vec<String>,
         /// How long it is valid, such as 90d; without it, until it is revoked
-        #[arg(long, value_name = "TIME", value_parser = lifetime)]
+        #[arg(long, value_name = "TIME", value_parser = values::duration)]
         expires: Option<Duration>,
     },
     /// List the tokens of a user or an organisation (never their secrets)
@@ -96,10 +96,6 @@ impl Whose {
     }
 }
 
-fn lifetime(text: &str) -> Result<Duration, String> {
-    values::duration(text).map_err(|refused| format!("{}; {}", refused.problem, refused.hint))
-}
-
 /// Does what the arguments say.
 pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
     let accounts = registry.accounts();
@@ -124,12 +120,9 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
             let (_, token) = accounts
                 .add_token(kind, &owner, &request, None, &BY)
                 .await?;
-            output::print(&format!("{}\n", token.expose()))
+            output::print_line(token.expose())
         }
-        Action::List { whose, json } => {
-            let (kind, owner) = whose.owner()?;
-            list(accounts, kind, &owner, json).await
-        }
+        Action::List { whose, json } => list(accounts, whose.owner()?, json).await,
         Action::Revoke { whose, name } => {
             let (kind, owner) = whose.owner()?;
             if !accounts.remove_token(kind, &owner, &name, &BY).await? {
@@ -149,23 +142,14 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
     }
 }
 
-/// A list that was put together from flags.
-fn parsed<T: std::str::FromStr<Err: tarn_base::hint::Hint + 'static>>(
-    list: &str,
-) -> Result<T, Failure> {
-    list.parse()
-        .map_err(|error| Failure::hinted(&error).into_usage())
-}
-
 async fn list(
     accounts: &Accounts,
-    kind: OwnerKind,
-    owner: &OwnerName,
+    (kind, owner): (OwnerKind, OwnerName),
     json: bool,
 ) -> Result<(), Failure> {
     let words = |list: &str| list.split_whitespace().map(str::to_owned).collect();
     let shown: Vec<Shown> = accounts
-        .tokens(kind, owner, Window::ALL)
+        .tokens(kind, &owner, Window::ALL)
         .await?
         .entries
         .into_iter()
@@ -193,41 +177,13 @@ async fn list(
             }
         })
         .collect();
-    if json {
-        return output::print_json(&shown);
-    }
     let never = || "never".to_owned();
-    let or = |list: Vec<String>, without: &str| {
-        if list.is_empty() {
-            without.to_owned()
-        } else {
-            list.join(" ")
-        }
+    let or = |list: Vec<String>, without: &str| match list.as_slice() {
+        [] => without.to_owned(),
+        list => list.join(" "),
     };
-    let rows: Vec<_> = shown
-        .into_iter()
-        .map(|token| {
-            let Shown {
-                name,
-                scopes,
-                limits,
-                networks,
-                created_at,
-                expires_at,
-                last_used_at,
-            } = token;
-            [
-                name,
-                scopes,
-                or(limits, "everything"),
-                or(networks, "anywhere"),
-                created_at,
-                expires_at.unwrap_or_else(never),
-                last_used_at.unwrap_or_else(never),
-            ]
-        })
-        .collect();
-    output::print_table(
+    output::print_list(
+        json,
         "token",
         [
             "NAME",
@@ -238,6 +194,17 @@ async fn list(
             "EXPIRES",
             "LAST USED",
         ],
-        &rows,
+        shown,
+        |token| {
+            [
+                token.name,
+                token.scopes,
+                or(token.limits, "everything"),
+                or(token.networks, "anywhere"),
+                token.created_at,
+                token.expires_at.unwrap_or_else(never),
+                token.last_used_at.unwrap_or_else(never),
+            ]
+        },
     )
 }

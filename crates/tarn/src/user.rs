@@ -8,7 +8,7 @@ use tarn_core::{Administration, access::Accounts};
 use tarn_store::metadata::{OwnerKind, User, VersionRule, Visibility, Window};
 
 use crate::{
-    administration::BY,
+    administration::{BY, when},
     failure::Failure,
     output::{self, moment},
     secret,
@@ -198,15 +198,21 @@ impl Shown {
         if self.admin { "admin" } else { "user" }
     }
 
-    fn state(&self) -> &'static str {
-        if self.disabled { "disabled" } else { "active" }
+    fn state(&self) -> String {
+        state(self.disabled)
     }
+}
+
+/// How the state of an account is shown.
+pub(crate) fn state(disabled: bool) -> String {
+    if disabled { "disabled" } else { "active" }.to_owned()
 }
 
 /// Does what the arguments say.
 pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(), Failure> {
+    const KIND: OwnerKind = OwnerKind::User;
     let accounts = registry.accounts();
-    match action {
+    let said = match action {
         Action::Add {
             name,
             password_stdin,
@@ -214,82 +220,68 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
             admin,
             visibility,
         } => {
-            let password = if no_password {
-                None
-            } else {
-                let command = format!("tarn user add {name}");
-                Some(secret::password(password_stdin, &command)?)
+            let command = format!("tarn user add {name}");
+            let password = match no_password {
+                true => None,
+                false => Some(secret::password(password_stdin, &command)?),
             };
             let user = accounts
                 .add_user(&name, password.as_ref(), admin, visibility, &BY)
                 .await?;
-            output::note(&format!("added the {visibility} user {}", user.name));
-            Ok(())
+            format!("added the {visibility} user {}", user.name)
         }
-        Action::List { json } => list(accounts, json).await,
-        Action::Show { name, json } => show(accounts, &name, json).await,
-        Action::Rename { name, new } => rename(accounts, OwnerKind::User, &name, &new).await,
+        Action::List { json } => return list(accounts, json).await,
+        Action::Show { name, json } => return show(accounts, &name, json).await,
+        Action::Rename { name, new } => rename(accounts, KIND, &name, &new).await?,
         Action::Release { name } => {
             if !accounts.release_name(&name, &BY).await? {
                 return Err(Failure::new(format!("{name} is not a former name"))
                     .hint("`tarn user show` and `tarn org show` list the former names"));
             }
-            output::note(&format!(
-                "released {name}: it no longer redirects and can be registered again"
-            ));
-            Ok(())
+            format!("released {name}: it no longer redirects and can be registered again")
         }
         Action::Delete {
             name,
             with_packages,
-        } => remove(accounts, OwnerKind::User, &name, with_packages).await,
+        } => remove(accounts, KIND, &name, with_packages).await?,
         Action::Password {
             name,
             password_stdin,
         } => {
             let password = secret::password(password_stdin, &format!("tarn user password {name}"))?;
             accounts.change_password(&name, &password, &BY).await?;
-            output::note(&format!("changed the password of {name}"));
-            Ok(())
+            format!("changed the password of {name}")
         }
         Action::Factor {
             name,
             disable: false,
             json,
-        } => factor::show(registry.second_factors(), &name, json).await,
-        Action::Factor { name, .. } => factor::disable(registry.second_factors(), &name).await,
+        } => return factor::show(registry.second_factors(), &name, json).await,
+        Action::Factor { name, .. } => factor::disable(registry.second_factors(), &name).await?,
         Action::Disable { name } => {
             let changed = accounts.set_disabled(&name, true, &BY).await?;
-            output::note(&changed_or_not("disabled", &name.to_string(), changed));
-            Ok(())
+            changed_or_not("disabled", &name, changed)
         }
         Action::Enable { name } => {
             let changed = accounts.set_disabled(&name, false, &BY).await?;
-            output::note(&changed_or_not("enabled", &name.to_string(), changed));
-            Ok(())
+            changed_or_not("enabled", &name, changed)
         }
         Action::Visibility { name, visibility } => {
-            set_visibility(accounts, OwnerKind::User, &name, visibility).await
+            set_visibility(accounts, KIND, &name, visibility).await?
         }
-        Action::Versions { name, rule } => {
-            set_versions(accounts, OwnerKind::User, &name, rule).await
-        }
+        Action::Versions { name, rule } => set_versions(accounts, KIND, &name, rule).await?,
         Action::Admin { name, remove } => {
-            let changed = accounts.set_admin(&name, !remove, &BY).await?;
-            let is = if remove {
-                "no administrator"
-            } else {
-                "an administrator"
-            };
-            let when = if changed { "now" } else { "as before" };
-            output::note(&format!("{name} is {is} of this registry {when}"));
-            Ok(())
+            let when = when(accounts.set_admin(&name, !remove, &BY).await?);
+            let article = if remove { "no" } else { "an" };
+            format!("{name} is {article} administrator of this registry {when}")
         }
-    }
+    };
+    output::note(&said);
+    Ok(())
 }
 
 /// What was done to the user, or that it was so before.
-fn changed_or_not(done: &str, name: &str, changed: bool) -> String {
+fn changed_or_not(done: &str, name: &OwnerName, changed: bool) -> String {
     if changed {
         format!("{done} {name}")
     } else {
@@ -297,64 +289,57 @@ fn changed_or_not(done: &str, name: &str, changed: bool) -> String {
     }
 }
 
-/// Gives a user or an organisation another name.
+/// Gives a user or an organisation another name, and says so.
 pub(crate) async fn rename(
     accounts: &Accounts,
     kind: OwnerKind,
     name: &OwnerName,
     new: &OwnerName,
-) -> Result<(), Failure> {
-    output::note(&if accounts.rename(kind, name, new, &BY).await? {
-        format!("renamed {name} to {new}; the old name redirects to the new one")
-    } else {
-        format!("{name} has that name already")
-    });
-    Ok(())
+) -> Result<String, Failure> {
+    Ok(match accounts.rename(kind, name, new, &BY).await? {
+        true => format!("renamed {name} to {new}; the old name redirects to the new one"),
+        false => format!("{name} has that name already"),
+    })
 }
 
-/// Removes a user or an organisation.
+/// Removes a user or an organisation, and says so.
 pub(crate) async fn remove(
     accounts: &Accounts,
     kind: OwnerKind,
     name: &OwnerName,
     with_packages: bool,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let packages = accounts.remove(kind, name, with_packages, &BY).await?;
-    output::note(&match packages {
+    Ok(match packages {
         0 => format!("deleted the {kind} {name}"),
         1 => format!("deleted the {kind} {name} with 1 package"),
         _ => format!("deleted the {kind} {name} with {packages} packages"),
-    });
-    Ok(())
+    })
 }
 
-/// Changes who may read what a user or an organisation has.
+/// Changes who may read what a user or an organisation has, and says so.
 pub(crate) async fn set_visibility(
     accounts: &Accounts,
     kind: OwnerKind,
     name: &OwnerName,
     visibility: Visibility,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let changed = accounts.set_visibility(kind, name, visibility, &BY).await?;
-    let when = if changed { "now" } else { "as before" };
-    output::note(&format!("{name} is {visibility} {when}"));
-    Ok(())
+    Ok(format!("{name} is {visibility} {}", when(changed)))
 }
 
-/// Changes which versions the packages of a user or an organisation may have.
+/// Changes which versions the packages of a user or an organisation may have, and says so.
 pub(crate) async fn set_versions(
     accounts: &Accounts,
     kind: OwnerKind,
     name: &OwnerName,
     OwnVersions(rule): OwnVersions,
-) -> Result<(), Failure> {
-    let changed = accounts.set_version_rule(kind, name, rule, &BY).await?;
-    let when = if changed { "now" } else { "as before" };
-    output::note(&match rule {
+) -> Result<String, Failure> {
+    let when = when(accounts.set_version_rule(kind, name, rule, &BY).await?);
+    Ok(match rule {
         Some(rule) => format!("the versions of {name} are {rule} {when}"),
         None => format!("the versions of {name} follow the server's setting {when}"),
-    });
-    Ok(())
+    })
 }
 
 /// The rule about versions that is an owner's own, as it is shown.
@@ -378,7 +363,7 @@ async fn list(accounts: &Accounts, json: bool) -> Result<(), Failure> {
         ["NAME", "ROLE", "VISIBILITY", "STATE"],
         users,
         |user| {
-            let (role, state) = (user.role().to_owned(), user.state().to_owned());
+            let (role, state) = (user.role().to_owned(), user.state());
             [user.name, role, user.visibility.to_owned(), state]
         },
     )
@@ -416,7 +401,7 @@ async fn show(accounts: &Accounts, name: &OwnerName, json: bool) -> Result<(), F
         ("name", shown.user.name.clone()),
         ("role", shown.user.role().to_owned()),
         ("visibility", shown.user.visibility.to_owned()),
-        ("state", shown.user.state().to_owned()),
+        ("state", shown.user.state()),
         ("versions", shown.versions.unwrap_or(SERVERS).to_owned()),
         ("former names", names(&shown.former_names)),
         ("teams", teams.join(", ")),

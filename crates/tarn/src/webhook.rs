@@ -238,10 +238,8 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
             let owner = registry.accounts().find_owner(&which.owner).await?;
             let removed = registry.webhooks().remove(&owner, which.number, &BY).await;
             removed.map_err(failed)?;
-            output::note(&format!(
-                "deleted webhook {} of {}",
-                which.number, owner.name
-            ));
+            let (number, name) = (which.number, &owner.name);
+            output::note(&format!("deleted webhook {number} of {name}"));
             Ok(())
         }
         Action::Deliveries {
@@ -252,10 +250,8 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
         } => deliveries(&which, state, limit, json, registry).await,
         Action::Redeliver { owner, delivery } => {
             let owner = registry.accounts().find_owner(&owner).await?;
-            let again = registry
-                .webhooks()
-                .redeliver(&owner, (None, delivery), &BY)
-                .await;
+            let again = registry.webhooks();
+            let again = again.redeliver(&owner, (None, delivery), &BY).await;
             sent(again.map_err(failed)?.number())
         }
         Action::Test { which } => {
@@ -289,7 +285,7 @@ async fn add(
     warn(registry, &added.webhook);
     let number = added.webhook.id;
     if let Some(secret) = added.generated {
-        output::print(&format!("{}\n", secret.expose()))?;
+        output::print_line(secret.expose())?;
     }
     let name = &owner.name;
     output::note(&format!(
@@ -319,12 +315,10 @@ async fn change(
         .await
         .map_err(failed)?;
     if let Some(secret) = secret {
-        output::print(&format!("{}\n", secret.expose()))?;
+        output::print_line(secret.expose())?;
     }
-    output::note(&format!(
-        "changed webhook {} of {}",
-        which.number, owner.name
-    ));
+    let (number, name) = (which.number, &owner.name);
+    output::note(&format!("changed webhook {number} of {name}"));
     let webhook = registry.webhooks().one(&owner, which.number).await;
     warn(registry, &webhook.map_err(failed)?);
     Ok(())
@@ -404,7 +398,7 @@ async fn deliveries(
 
 /// Prints the number of a delivery that the server will send.
 fn sent(delivery: i64) -> Result<(), Failure> {
-    output::print(&format!("{delivery}\n"))?;
+    output::print_line(&delivery.to_string())?;
     output::note(
         "this is the number of the delivery; the running server sends it within seconds. `tarn webhook deliveries` shows the result",
     );

@@ -3,51 +3,35 @@
 use apk::sign::SigningKey;
 use tarn_base::secret::Secret;
 use tarn_core::keys::{self, Import, KeyError};
+use tarn_store::metadata::Owner;
 
-use super::Run;
-use crate::{ImportError, plan::Plan, report::Kind};
+use crate::{ImportError, report::Ended, run::Run};
 
 impl Run<'_> {
     /// A key comes under the name that clients of the forge know it by, whatever its owner is called here.
     pub(super) async fn signing_key(
-        &mut self,
-        id: i64,
+        &self,
+        owner: &Owner,
+        in_forge: &str,
         pem: &Secret,
-        plan: &Plan,
-    ) -> Result<(), ImportError> {
-        let Some(owner) = self.known.owners.get(&id).cloned() else {
-            return Ok(());
-        };
+    ) -> Result<Ended, ImportError> {
         let key = match SigningKey::from_pem(pem.expose().as_bytes()) {
             Ok(key) => key,
-            Err(error) => {
-                let why = KeyError::NotAKey(error).to_string();
-                self.report.left_out(Kind::SigningKey, owner.name, why);
-                return Ok(());
-            }
+            Err(error) => return Ok(Ended::left_out(KeyError::NotAKey(error).to_string())),
         };
         let keys = self.registry.keys();
         let fingerprint = key.public_key().fingerprint().to_hex();
-        let known = keys.list(&owner).await?;
+        let known = keys.list(owner).await?;
         if known.iter().any(|known| known.fingerprint == fingerprint) {
-            self.report.there(Kind::SigningKey);
-            return Ok(());
+            return Ok(Ended::There);
         }
-        let in_forge = plan.names.get(&id).unwrap_or(&owner.name);
-        let name = keys::file_name(in_forge, key.public_key())?;
-        let imported = keys
-            .import(&owner, pem, Some(name), Import::Beside, self.by)
-            .await;
-        match imported {
-            Ok(_) => self.report.imported(Kind::SigningKey),
+        let name = Some(keys::file_name(in_forge, key.public_key())?);
+        match keys.import(owner, pem, name, Import::Beside, self.by).await {
+            Ok(_) => Ok(Ended::Imported),
             Err(
                 error @ (KeyError::NotAKey(_) | KeyError::Size { .. } | KeyError::TooManyActive),
-            ) => {
-                self.report
-                    .left_out(Kind::SigningKey, owner.name, error.to_string());
-            }
-            Err(error) => return Err(error.into()),
+            ) => Ok(Ended::left_out(error.to_string())),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 }

@@ -6,11 +6,12 @@ use tarn_base::names::{OwnerName, TeamName};
 use tarn_core::access::{AccountError, TeamLimits};
 use tarn_store::metadata::{BUILT_IN_TEAMS, Imported, ImportedKind, OwnerId, Role, Window};
 
-use super::{DELETED, Run, thing};
+use super::not_made;
 use crate::{
     ImportError,
     plan::{Plan, PlannedOrganisation, PlannedTeam},
-    report::Kind,
+    report::{Ended, Kind, Report},
+    run::{Run, thing},
 };
 
 /// Since when a team is here.
@@ -26,10 +27,11 @@ enum Origin {
 
 impl Run<'_> {
     pub(super) async fn team(
-        &mut self,
+        &self,
         planned: &PlannedOrganisation,
         team: &PlannedTeam,
         plan: &Plan,
+        report: &mut Report,
     ) -> Result<(), ImportError> {
         let of_role = |(_, role): &&(&str, Role)| *role == team.role;
         let built_in = BUILT_IN_TEAMS.iter().find(of_role).map(|(name, _)| *name);
@@ -49,10 +51,10 @@ impl Run<'_> {
             // A team that another forge brought is not this one's, and may have other rights.
             let known_as = format!("{} of {}", name.lower(), planned.identity);
             let thing = thing(ImportedKind::Team, &known_as, id);
-            let Some(found) = self
-                .named_team((&organisation, &name), team.role, &thing)
-                .await?
-            else {
+            let place = (&organisation, &name);
+            let (found, ended) = self.named_team(place, team.role, &thing).await?;
+            report.ended(Kind::Team, format!("{organisation}/{name}"), ended);
+            let Some(found) = found else {
                 return Ok(());
             };
             origin = found;
@@ -70,74 +72,61 @@ impl Run<'_> {
                 "{} in {organisation}/{name}",
                 self.known.name_of(plan, *member)
             );
-            let Some((user, user_name)) = self.known.users.get(member).cloned() else {
-                self.report
-                    .left_out(Kind::Member, what, "the user is not imported");
+            let Some((user, user_name)) = self.known.users.get(member) else {
+                report.left_out(Kind::Member, what, "the user is not imported");
                 continue;
             };
             let membership = format!("{}/{user}", name.lower());
             let thing = thing(ImportedKind::Member, &membership, id);
-            if members.contains(&user) {
-                // Who made the organisation is in a team of it before this.
-                match origin {
-                    Origin::New => self.report.imported(Kind::Member),
-                    _ => self.report.there(Kind::Member),
+            let add = async || {
+                if origin == Origin::Here {
+                    return Ok(Ended::left_out(format!(
+                        "the team existed here before the import; to add the user, run `tarn org team member {organisation} {name} {user_name}`"
+                    )));
                 }
-            } else if self.is_deleted(&thing).await? {
-                self.report.left_out(Kind::Member, what, DELETED);
-                continue;
-            } else if origin != Origin::Here {
-                let accounts = self.registry.administration().accounts();
                 accounts
-                    .add_team_member(&organisation, &name, &user_name, self.by)
+                    .add_team_member(&organisation, &name, user_name, self.by)
                     .await?;
-                self.report.imported(Kind::Member);
-            } else {
-                let why = format!(
-                    "the team existed here before the import; to add the user, run `tarn org team member {organisation} {name} {user_name}`"
-                );
-                self.report.left_out(Kind::Member, what, why);
-                continue;
-            }
-            self.remember(thing).await?;
+                Ok(Ended::Imported)
+            };
+            let ended = match self.settle(thing, members.contains(user), add).await? {
+                // Who made the organisation is in a team of it before this.
+                Ended::There if origin == Origin::New => Ended::Imported,
+                ended => ended,
+            };
+            report.ended(Kind::Member, what, ended);
         }
         Ok(())
     }
 
-    /// Finds or makes a team that is not built in. `None` when it stays away.
+    /// Finds or makes a team that is not built in. Without an origin it stays away.
     async fn named_team(
-        &mut self,
+        &self,
         (organisation, name): (&OwnerName, &TeamName),
         role: Role,
         thing: &Imported,
-    ) -> Result<Option<Origin>, ImportError> {
+    ) -> Result<(Option<Origin>, Ended), ImportError> {
         let accounts = self.registry.administration().accounts();
-        let what = || format!("{organisation}/{name}");
         match accounts.find_team(organisation, name).await {
             Ok(_) => {
-                self.report.there(Kind::Team);
                 let imports = self.registry.administration().imports();
-                return Ok(Some(match imports.knows(thing).await? {
+                let origin = match imports.knows(thing).await? {
                     true => Origin::Earlier,
                     false => Origin::Here,
-                }));
+                };
+                return Ok((Some(origin), Ended::There));
             }
             Err(AccountError::NoTeam { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         if self.is_deleted(thing).await? {
-            self.report.left_out(Kind::Team, what(), DELETED);
-            return Ok(None);
+            return Ok((None, Ended::Deleted));
         }
         let limits = TeamLimits::default();
-        let made = accounts
-            .add_team(organisation, name, role, &limits, self.by)
-            .await;
-        if let Err(error) = made {
-            self.not_made(Kind::Team, &what(), error)?;
-            return Ok(None);
+        let made = accounts.add_team(organisation, name, role, &limits, self.by);
+        match made.await {
+            Ok(_) => Ok((Some(Origin::New), Ended::Imported)),
+            Err(error) => Ok((None, not_made(error)?)),
         }
-        self.report.imported(Kind::Team);
-        Ok(Some(Origin::New))
     }
 }

@@ -39,25 +39,18 @@ impl Plan {
 
     pub(super) fn hook(&mut self, hook: &Hook, has_owner: bool) {
         // The path and the query of a webhook's URL may be secret.
-        let origin: String = hook
-            .url
-            .splitn(4, '/')
-            .take(3)
-            .collect::<Vec<_>>()
-            .join("/");
-        let of = if hook.owner == 0 {
-            "the forge".to_owned()
-        } else {
-            self.name_of(hook.owner)
+        let origin: Vec<&str> = hook.url.splitn(4, '/').take(3).collect();
+        let of = match hook.owner {
+            0 => "the forge".to_owned(),
+            owner => self.name_of(owner),
         };
-        let what = format!("{of}: {origin}");
+        let what = format!("{of}: {}", origin.join("/"));
         let wants_packages = match serde_json::from_str::<Events>(&hook.events) {
             Ok(events) => events.send_everything || events.choose_events && events.events.package,
             Err(_) if hook.repository != 0 => false,
             Err(_) => {
                 let why = "its events in the forge's database can't be read";
-                self.report.left_out(Kind::Webhook, what, why);
-                return;
+                return self.report.left_out(Kind::Webhook, what, why);
             }
         };
         if !wants_packages {
@@ -90,30 +83,21 @@ impl Plan {
 
     pub(super) fn others(&mut self, forge: &Forge) {
         for (kind, count) in &forge.other_packages {
-            let what = format!(
-                "{count} {kind} package version{}",
-                if *count == 1 { "" } else { "s" }
-            );
-            self.report
-                .left_out(Kind::Other, what, "Tarn has Alpine packages only");
+            let plural = if *count == 1 { "" } else { "s" };
+            let what = format!("{count} {kind} package version{plural}");
+            let why = "Tarn has Alpine packages only";
+            self.report.left_out(Kind::Other, what, why);
         }
-        for (count, what, why) in [
-            (
-                forge.repositories,
-                "Git repositories",
-                "they stay where they are",
-            ),
-            (
-                forge.former_names,
-                "former names of owners",
-                "requests with an old name are not redirected; rename the owner back, import, and use `tarn user rename`",
-            ),
-        ] {
+        let mut some = |count: i64, what: &str, why: &str| {
             if count > 0 {
                 self.report
                     .left_out(Kind::Other, format!("{count} {what}"), why);
             }
-        }
+        };
+        let why = "they stay where they are";
+        some(forge.repositories, "Git repositories", why);
+        let why = "requests with an old name are not redirected; rename the owner back, import, and use `tarn user rename`";
+        some(forge.former_names, "former names of owners", why);
     }
 }
 

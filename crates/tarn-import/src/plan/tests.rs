@@ -13,6 +13,12 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
+/// A row with something changed.
+fn with<T>(mut row: T, change: impl FnOnce(&mut T)) -> T {
+    change(&mut row);
+    row
+}
+
 fn account(id: i64, name: &str) -> Account {
     Account {
         id,
@@ -30,10 +36,7 @@ fn account(id: i64, name: &str) -> Account {
 }
 
 fn organisation(id: i64, name: &str) -> Account {
-    Account {
-        kind: forge::ORGANISATION,
-        ..account(id, name)
-    }
+    with(account(id, name), |it| it.kind = forge::ORGANISATION)
 }
 
 fn a_forge() -> Forge {
@@ -108,27 +111,20 @@ fn why(plan: &Plan, kind: Kind) -> Vec<&str> {
     notes.map(|note| note.why.as_str()).collect()
 }
 
+fn have_passwords(plan: &Plan) -> Vec<bool> {
+    let users = plan.users.iter();
+    users.map(|user| user.password_hash.is_some()).collect()
+}
+
 #[test]
 fn an_account_that_may_do_less_there_is_disabled() {
     let mut forge = a_forge();
     forge.accounts = vec![
-        Account {
-            restricted: true,
-            ..account(1, "restricted")
-        },
-        Account {
-            prohibited: true,
-            ..account(2, "prohibited")
-        },
-        Account {
-            active: false,
-            ..account(3, "inactive")
-        },
+        with(account(1, "restricted"), |it| it.restricted = true),
+        with(account(2, "prohibited"), |it| it.prohibited = true),
+        with(account(3, "inactive"), |it| it.active = false),
         account(4, "usual"),
-        Account {
-            kind: 2,
-            ..account(5, "reserved")
-        },
+        with(account(5, "reserved"), |it| it.kind = 2),
     ];
     let plan = Plan::of(&forge);
     let disabled: Vec<bool> = plan.users.iter().map(|user| user.disabled).collect();
@@ -142,14 +138,8 @@ fn what_was_for_signed_in_users_stays_for_them() {
     forge.settings.sign_in_to_read = true;
     forge.accounts = vec![
         account(1, "public"),
-        Account {
-            visibility: 1,
-            ..organisation(2, "limited")
-        },
-        Account {
-            visibility: 2,
-            ..organisation(3, "private")
-        },
+        with(organisation(2, "limited"), |it| it.visibility = 1),
+        with(organisation(3, "private"), |it| it.visibility = 2),
     ];
     let plan = Plan::of(&forge);
     assert_eq!(plan.users[0].visibility, Visibility::Limited);
@@ -177,12 +167,7 @@ fn without_the_second_factor_there_is_no_password() {
     forge.two_factors.insert(1, sealed);
     forge.security_keys.insert(2);
     let plan = Plan::of(&forge);
-    let passwords: Vec<bool> = plan
-        .users
-        .iter()
-        .map(|user| user.password_hash.is_some())
-        .collect();
-    assert_eq!(passwords, [false, false, true]);
+    assert_eq!(have_passwords(&plan), [false, false, true]);
     assert_eq!(plan.report.count(Kind::SecondFactor).left_out, 2);
 }
 
@@ -190,14 +175,8 @@ fn without_the_second_factor_there_is_no_password() {
 fn a_password_of_another_service_is_none() {
     let mut forge = a_forge();
     forge.accounts = vec![
-        Account {
-            login_type: 2,
-            ..account(1, "ldap")
-        },
-        Account {
-            login_type: 1,
-            ..account(2, "plain")
-        },
+        with(account(1, "ldap"), |it| it.login_type = 2),
+        with(account(2, "plain"), |it| it.login_type = 1),
         Account {
             kind: forge::BOT,
             login_type: 0,
@@ -206,12 +185,7 @@ fn a_password_of_another_service_is_none() {
         },
     ];
     let plan = Plan::of(&forge);
-    let passwords: Vec<bool> = plan
-        .users
-        .iter()
-        .map(|user| user.password_hash.is_some())
-        .collect();
-    assert_eq!(passwords, [false, true, false]);
+    assert_eq!(have_passwords(&plan), [false, true, false]);
 }
 
 #[test]
@@ -272,20 +246,15 @@ fn a_token_keeps_its_scopes_and_gets_a_label_that_can_be() {
         token("a\u{202e}b", "all"),
         token(&long, "read:user"),
         token(&long, "read:package"),
-        Token {
-            all_repositories: false,
-            ..token("fine", "write:package")
-        },
-        Token {
-            hash: secret("$hmac-sha256$00"),
-            ..token("newer", "all")
-        },
+        with(token("fine", "write:package"), |it| {
+            it.all_repositories = false
+        }),
+        with(token("newer", "all"), |it| {
+            it.hash = secret("$hmac-sha256$00")
+        }),
         token("git", "write:repository"),
         token("future", "write:package,write:everything"),
-        Token {
-            user: 77,
-            ..token("of nobody", "all")
-        },
+        with(token("of nobody", "all"), |it| it.user = 77),
     ];
     let plan = Plan::of(&forge);
     let kept: Vec<(&str, String)> = plan
@@ -311,14 +280,8 @@ fn a_place_that_cannot_be_is_told_and_downloads_count_once() {
         file(2, "v3.23|ma in|x86_64"),
         file(3, "v3.23|main"),
         file(4, "a|b|c|d"),
-        File {
-            owner: 5,
-            ..file(5, "v3.23|main|x86_64")
-        },
-        File {
-            sha256: String::new(),
-            ..file(6, "v3.23|main|x86_64")
-        },
+        with(file(5, "v3.23|main|x86_64"), |it| it.owner = 5),
+        with(file(6, "v3.23|main|x86_64"), |it| it.sha256 = String::new()),
     ];
     let plan = Plan::of(&forge);
     let downloads: Vec<u64> = plan.files.iter().map(|file| file.downloads).collect();
@@ -345,19 +308,10 @@ fn a_rule_never_deletes_what_the_forge_kept() {
     };
     forge.rules = vec![
         rule.clone(),
-        CleanupRule {
-            enabled: false,
-            ..rule.clone()
-        },
-        CleanupRule {
-            has_pattern: true,
-            ..rule.clone()
-        },
-        CleanupRule {
-            counts_downloads: true,
-            ..rule.clone()
-        },
-        CleanupRule { keep: -1, ..rule },
+        with(rule.clone(), |it| it.enabled = false),
+        with(rule.clone(), |it| it.has_pattern = true),
+        with(rule.clone(), |it| it.counts_downloads = true),
+        with(rule, |it| it.keep = -1),
     ];
     let plan = Plan::of(&forge);
     let numbers: Vec<(u32, u32)> = plan
@@ -380,30 +334,12 @@ fn a_webhook_comes_along_where_its_receiver_understands_the_message() {
             events: r#"{"choose_events":true,"events":{"push":true}}"#.to_owned(),
             ..usual()
         },
-        Hook {
-            repository: 4,
-            ..usual()
-        },
-        Hook {
-            owner: 0,
-            ..usual()
-        },
-        Hook {
-            kind: "slack".to_owned(),
-            ..usual()
-        },
-        Hook {
-            content_type: 2,
-            ..usual()
-        },
-        Hook {
-            authorizes: true,
-            ..usual()
-        },
-        Hook {
-            owner: 6,
-            ..usual()
-        },
+        with(usual(), |it| it.repository = 4),
+        with(usual(), |it| it.owner = 0),
+        with(usual(), |it| it.kind = "slack".to_owned()),
+        with(usual(), |it| it.content_type = 2),
+        with(usual(), |it| it.authorizes = true),
+        with(usual(), |it| it.owner = 6),
         Hook {
             events: r#"{"choose_events":tr"#.to_owned(),
             ..usual()

@@ -188,17 +188,10 @@ async fn indexes(understood: &Understood, progress: &Progress) -> Result<Vec<Fou
         keys,
         ..
     } = understood;
-    let named: [&str; 1];
-    let kinds: Vec<&[&str]> = match index {
-        Some(name) => {
-            named = [name];
-            vec![&named]
-        }
-        None => INDEXES.to_vec(),
-    };
-    let folders = match index {
-        Some(_) => vec![String::new()],
-        None => folders(arguments, source)?,
+    let named = index.as_deref().map(|name| [name]);
+    let (kinds, folders) = match &named {
+        Some(named) => (vec![named.as_slice()], vec![String::new()]),
+        None => (INDEXES.to_vec(), folders(arguments, source)?),
     };
     let mut found = Vec::new();
     let mut absent = Absent::default();
@@ -215,10 +208,9 @@ async fn indexes(understood: &Understood, progress: &Progress) -> Result<Vec<Fou
             let mut packages = listing::read(&bytes, keys.as_deref())
                 .map_err(|failure| failure.about(&source.shown(&path)))?;
             packages.retain(|package| listed.insert(package.hash));
-            let format = listing::format_of(&bytes);
             found.push(Found {
                 folder: folder.clone(),
-                format,
+                format: listing::format_of(&bytes),
                 packages,
             });
         }
@@ -250,20 +242,15 @@ async fn first(
 
 /// Where indexes may be: in the source itself, and in a folder for each architecture.
 fn folders(arguments: &Arguments, source: &Source) -> Result<Vec<String>, Failure> {
-    let archs = |archs: &mut dyn Iterator<Item = Arch>| {
-        archs.map(|arch| arch.to_string()).collect::<Vec<_>>()
-    };
     if !arguments.archs.is_empty() {
-        return Ok(archs(&mut arguments.archs.iter().cloned()));
+        return Ok(arguments.archs.iter().map(Arch::to_string).collect());
     }
-    let mut folders = vec![String::new()];
-    folders.extend(match source.folders()? {
-        Some(names) => names
-            .into_iter()
-            .filter(|name| Arch::parse(name).is_ok())
-            .collect(),
-        None => archs(&mut Arch::of_alpine()),
-    });
+    let mut folders = match source.folders()? {
+        Some(names) => names,
+        None => Arch::of_alpine().map(|arch| arch.to_string()).collect(),
+    };
+    folders.retain(|name| Arch::parse(name).is_ok());
+    folders.insert(0, String::new());
     Ok(folders)
 }
 

@@ -1,5 +1,7 @@
 //! What became of the packages of a repository, said line by line and in numbers.
 
+use std::collections::BTreeMap;
+
 use crate::{
     failure::{Exit, Failure, printable},
     output,
@@ -20,16 +22,19 @@ pub(super) enum Outcome {
     Checked,
 }
 
-/// What became of all.
+/// What may become of one, in the order of the sum.
+const WORDS: [&str; 6] = [
+    "imported",
+    "checked",
+    "unchanged",
+    "left out",
+    "refused",
+    "failed",
+];
+
+/// What became of all: how many by those words.
 #[derive(Debug, Default)]
-pub(super) struct Report {
-    imported: usize,
-    unchanged: usize,
-    deleted: usize,
-    checked: usize,
-    refused: usize,
-    failed: usize,
-}
+pub(super) struct Report(BTreeMap<&'static str, usize>);
 
 impl Report {
     /// Says what became of one, unless it stops the whole.
@@ -38,34 +43,34 @@ impl Report {
         name: &str,
         ended: Result<Outcome, Trouble>,
     ) -> Result<(), Failure> {
-        let (word, count) = match ended {
+        let (word, why) = match ended {
             Ok(Outcome::Imported(notice)) => {
                 if let Some(notice) = notice {
                     output::note(&printable(&format!("note: {notice}")));
                 }
-                ("imported", &mut self.imported)
+                ("imported", String::new())
             }
-            Ok(Outcome::Unchanged) => ("unchanged", &mut self.unchanged),
+            Ok(Outcome::Unchanged) => ("unchanged", String::new()),
             Ok(Outcome::Deleted) => {
-                self.deleted += 1;
-                return output::print(&format!(
-                    "left out {}: it came with an earlier import and was deleted here since; `--again` brings it back\n",
-                    printable(name)
-                ));
+                let why = ": it came with an earlier import and was deleted here since; `--again` brings it back";
+                ("left out", why.to_owned())
             }
-            Ok(Outcome::Checked) => ("checked", &mut self.checked),
+            Ok(Outcome::Checked) => ("checked", String::new()),
             Err(Trouble::Fatal(failure)) => return Err(failure.about(name)),
             Err(Trouble::Final(failure) | Trouble::Passing(failure, _)) => {
-                let (word, count) = match failure.exit() {
-                    Exit::Refused => ("refused", &mut self.refused),
-                    _ => ("failed", &mut self.failed),
+                let word = match failure.exit() {
+                    Exit::Refused => "refused",
+                    _ => "failed",
                 };
-                *count += 1;
-                return output::print(&format!("{word} {}: {}\n", printable(name), failure.what()));
+                (word, format!(": {}", failure.what()))
             }
         };
-        *count += 1;
-        output::print(&format!("{word} {}\n", printable(name)))
+        *self.0.entry(word).or_default() += 1;
+        output::print_line(&format!("{word} {}{why}", printable(name)))
+    }
+
+    fn count(&self, word: &str) -> usize {
+        self.0.get(word).copied().unwrap_or_default()
     }
 
     /// Says how many went how.
@@ -74,16 +79,9 @@ impl Report {
     ///
     /// When one was not imported.
     pub(super) fn end(&self, progress: &Progress, dry_run: bool) -> Result<(), Failure> {
-        let counts = [
-            (self.imported, "imported"),
-            (self.checked, "checked"),
-            (self.unchanged, "unchanged"),
-            (self.deleted, "left out"),
-            (self.refused, "refused"),
-            (self.failed, "failed"),
-        ];
-        let counts: Vec<String> = counts
+        let counts: Vec<String> = WORDS
             .into_iter()
+            .map(|word| (self.count(word), word))
             .filter(|(count, _)| *count > 0)
             .map(|(count, word)| format!("{count} {word}"))
             .collect();
@@ -91,23 +89,19 @@ impl Report {
             true => "the index lists no package".to_owned(),
             false => counts.join(", "),
         });
-        let all = self.imported
-            + self.unchanged
-            + self.deleted
-            + self.checked
-            + self.refused
-            + self.failed;
-        let not_imported = self.refused + self.failed;
+        let all: usize = self.0.values().sum();
+        let (refused, failed) = (self.count("refused"), self.count("failed"));
+        let not_imported = refused + failed;
         let what = match dry_run {
             true => format!("{not_imported} of {all} packages would not be imported"),
             false => format!("{not_imported} of {all} packages were not imported"),
         };
-        if self.failed > 0 {
+        if failed > 0 {
             return Err(
                 Failure::new(what).hint("run the same command again: what is there is skipped")
             );
         }
-        if self.refused > 0 {
+        if refused > 0 {
             return Err(Failure::refused(what));
         }
         Ok(())

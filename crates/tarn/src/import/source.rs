@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     remote::{
         ConnectArguments, credentials,
-        place::credentials_in,
+        place::take_credentials,
         refused_caller,
         retry::{Trouble, asked_pause, may_pass},
         text_of,
@@ -95,14 +95,9 @@ impl Source {
         if !matches!(base.scheme(), "http" | "https") {
             return Err(wrong("it does not begin with https:// or http://"));
         }
-        let of_url = credentials_in(&base);
-        let host = base.host_str().unwrap_or_default().to_owned();
-        // Neither can be refused for a URL that has a host.
-        let _ = base.set_username("");
-        let _ = base.set_password(None);
-        let credentials = match of_url {
+        let credentials = match take_credentials(&mut base) {
             Some(credentials) => Some(credentials),
-            None => credentials::find_for_host(connect, &host)?,
+            None => credentials::find_for_host(connect, base.host_str().unwrap_or_default())?,
         };
         let remote = connect.remote()?;
         Ok((
@@ -169,10 +164,8 @@ impl Source {
                     }
                     status if may_pass(status) => {
                         let pause = asked_pause(&answer);
-                        return Err(Trouble::Passing(
-                            Failure::new(text_of(&mut answer).await),
-                            pause,
-                        ));
+                        let failure = Failure::new(text_of(&mut answer).await);
+                        return Err(Trouble::Passing(failure, pause));
                     }
                     _ => {
                         let failure = refused_caller(&mut answer, credentials.is_some()).await;

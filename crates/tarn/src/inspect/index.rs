@@ -1,15 +1,16 @@
 //! Inspecting an index. It is read whole, because its signature is over the whole.
 
-use std::{error::Error, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
 use apk::{
+    limits::Limits,
     v2::index::{self, Index, IndexError},
     v3::index::{self as index_v3, Index as IndexV3, IndexError as IndexV3Error},
 };
 use serde::Serialize;
 
 use super::{
-    Signature, TrustedKey, limits, not_signed, not_signed_v3, open, print_labelled,
+    Signature, TrustedKey, not_signed, not_signed_v3, open, print_labelled, refused,
     signature_lines, signatures, unreadable,
 };
 use crate::{failure::Failure, output};
@@ -43,7 +44,7 @@ pub(super) fn inspect(path: &Path, trusted: Option<&TrustedKey>) -> Result<Shown
     if bytes.starts_with(b"ADB") || path.extension().is_some_and(|end| end == "adb") {
         return inspect_v3(path, &bytes, trusted);
     }
-    let limits = limits();
+    let limits = Limits::default();
     let keys = trusted.map(|trusted| [(trusted.name.clone(), trusted.key.clone())]);
     let read = match &keys {
         Some(keys) => index::read(&bytes, &limits, keys),
@@ -64,7 +65,7 @@ pub(super) fn inspect(path: &Path, trusted: Option<&TrustedKey>) -> Result<Shown
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let limit = limits().index;
+    let limit = Limits::default().index;
     let mut bytes = Vec::new();
     open(path)?
         .take(limit + 1)
@@ -79,15 +80,9 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn refused(path: &Path, error: &(dyn Error + 'static)) -> Failure {
-    Failure::from_error(error)
-        .into_refused()
-        .about(&path.display().to_string())
-}
-
 /// An index of v3, whose signatures name a key by what it is and not by its file name.
 fn inspect_v3(path: &Path, bytes: &[u8], trusted: Option<&TrustedKey>) -> Result<Shown, Failure> {
-    let limits = limits();
+    let limits = Limits::default();
     let read = match trusted {
         Some(trusted) => index_v3::read(bytes, &limits, &[&trusted.key]),
         None => index_v3::read_unverified(bytes, &limits),

@@ -4,13 +4,13 @@ mod index;
 mod package;
 
 use std::{
+    error::Error,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use apk::{
-    limits::Limits,
     sign::{KeyName, PublicKey},
     v2::signature::SignatureMember,
     v3::signature::KeyId,
@@ -157,13 +157,14 @@ fn signature_lines(signatures: &[Signature]) -> Vec<String> {
         .collect()
 }
 
+fn unsigned(file: &Path, trusted: &TrustedKey) -> Failure {
+    let (file, key) = (file.display(), &trusted.name);
+    Failure::refused(format!("{file} is not signed by {key}"))
+}
+
 /// Why a signature that was asked for is not there.
 fn not_signed(file: &Path, trusted: &TrustedKey, members: &[SignatureMember]) -> Failure {
-    let failure = Failure::refused(format!(
-        "{} is not signed by {}",
-        file.display(),
-        trusted.name
-    ));
+    let failure = unsigned(file, trusted);
     let names: Vec<&str> = members
         .iter()
         .map(|member| member.key_name.as_str())
@@ -182,11 +183,7 @@ fn not_signed(file: &Path, trusted: &TrustedKey, members: &[SignatureMember]) ->
 
 /// The same of a file of v3, whose signatures name a key by what it is and not by its file name.
 fn not_signed_v3(file: &Path, trusted: &TrustedKey, signed_by: &[KeyId]) -> Failure {
-    let failure = Failure::refused(format!(
-        "{} is not signed by {}",
-        file.display(),
-        trusted.name
-    ));
+    let failure = unsigned(file, trusted);
     let key = KeyId::of(&trusted.key);
     failure.hint(if signed_by.is_empty() {
         "it has no signature at all".to_owned()
@@ -209,6 +206,13 @@ fn open(path: &Path) -> Result<File, Failure> {
     }
 }
 
+/// A file that was read and is not good.
+fn refused(path: &Path, error: &(dyn Error + 'static)) -> Failure {
+    Failure::from_error(error)
+        .into_refused()
+        .about(&path.display().to_string())
+}
+
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(format!("cannot read {}", path.display())).because(error)
 }
@@ -225,9 +229,4 @@ fn print_labelled(lines: &[(&str, Vec<String>)]) -> Result<(), Failure> {
         }
     }
     output::print(&text)
-}
-
-/// The bounds files are read under: those of the server.
-fn limits() -> Limits {
-    Limits::default()
 }

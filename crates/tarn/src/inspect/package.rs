@@ -1,10 +1,10 @@
 //! Inspecting a package, in pieces: it may be larger than the memory.
 
-use std::{io::Read, path::Path};
+use std::path::Path;
 
 use apk::{
     facts::{Format, PackageFacts},
-    package::{self, Package, PackageError},
+    package::Package,
     v2,
     v3::{self, container::Compression},
 };
@@ -12,16 +12,14 @@ use serde::Serialize;
 use tarn_base::clock::Timestamp;
 
 use super::{
-    Signature, TrustedKey, limits, not_signed, not_signed_v3, open, print_labelled,
+    Signature, TrustedKey, not_signed, not_signed_v3, open, print_labelled, refused,
     signature_lines, signatures, unreadable,
 };
 use crate::{
     failure::Failure,
     output::{self, moment},
+    push::check,
 };
-
-/// Bytes read at a time.
-const PIECE: usize = 64 << 10;
 
 /// What a package says. Sizes are in bytes.
 #[derive(Debug, Serialize)]
@@ -81,7 +79,9 @@ enum Parts {
 ///
 /// When it cannot be read, apk would refuse it, or `trusted` is given and did not sign it.
 pub(super) fn inspect(path: &Path, trusted: Option<&TrustedKey>) -> Result<Shown, Failure> {
-    let package = read(path)?;
+    let package = check::read(open(path)?, false, |_| {})
+        .map_err(|error| unreadable(path, &error))?
+        .map_err(|error| refused(path, &error))?;
     let identity = package.hash().to_string();
     match package {
         Package::V2(package) => {
@@ -102,30 +102,6 @@ pub(super) fn inspect(path: &Path, trusted: Option<&TrustedKey>) -> Result<Shown
             Ok(Shown::of_v3(*package, identity, trusted))
         }
     }
-}
-
-fn read(path: &Path) -> Result<Package, Failure> {
-    let refused = |error: PackageError| {
-        Failure::from_error(&error)
-            .into_refused()
-            .about(&path.display().to_string())
-    };
-    let mut file = open(path)?;
-    let mut reader = None;
-    let mut piece = vec![0; PIECE];
-    loop {
-        let read = file
-            .read(&mut piece)
-            .map_err(|error| unreadable(path, &error))?;
-        let bytes = piece.get(..read).unwrap_or_default();
-        let reader = reader.get_or_insert_with(|| package::reader(bytes, &limits()));
-        if bytes.is_empty() {
-            break;
-        }
-        reader.push(bytes).map_err(refused)?;
-    }
-    let reader = reader.unwrap_or_else(|| package::reader(&[], &limits()));
-    reader.finish().map_err(refused)
 }
 
 fn texts<T: ToString>(list: &[T]) -> Vec<String> {

@@ -8,7 +8,6 @@ use tarn_core::{
 };
 use tarn_store::metadata::{KeyState, KeyType, Owner};
 
-use super::found;
 use crate::{administration::BY, failure::Failure, output};
 
 /// Begins a rotation. The new key's name goes to standard output.
@@ -17,9 +16,9 @@ pub(super) async fn rotate(
     owner: &OwnerName,
     key_type: KeyType,
 ) -> Result<(), Failure> {
-    let owner = found(registry, owner).await?;
+    let owner = registry.accounts().find_owner(owner).await?;
     let key = registry.keys().rotate(&owner, key_type, &BY).await?;
-    output::print(&format!("{}\n", key.name))?;
+    output::print_line(key.name.as_str())?;
     output::note(&signs(&key.name, &owner));
     if key_type == KeyType::EcP256 {
         output::note(
@@ -50,7 +49,7 @@ pub(super) async fn retire(
     owner: &OwnerName,
     name: &KeyName,
 ) -> Result<(), Failure> {
-    let owner = found(registry, owner).await?;
+    let owner = registry.accounts().find_owner(owner).await?;
     let change = registry.keys().retire(&owner, name, &BY).await?;
     let (owner, when) = (&owner.name, when(&change));
     output::note(&format!(
@@ -65,7 +64,7 @@ pub(super) async fn reactivate(
     owner: &OwnerName,
     name: &KeyName,
 ) -> Result<(), Failure> {
-    let owner = found(registry, owner).await?;
+    let owner = registry.accounts().find_owner(owner).await?;
     let change = registry.keys().reactivate(&owner, name, &BY).await?;
     let when = when(&change);
     output::note(&format!("{name} signs the indexes of {}{when}", owner.name));

@@ -7,7 +7,12 @@ use tarn_base::names::{OwnerName, TeamName};
 use tarn_core::access::{Accounts, PlacePattern, TeamLimits};
 use tarn_store::metadata::{Role, Team, Window};
 
-use crate::{administration::BY, failure::Failure, output};
+use crate::{
+    administration::{BY, parsed, when},
+    failure::Failure,
+    output,
+    user::state,
+};
 
 /// `tarn org team …`.
 #[derive(Debug, clap::Subcommand)]
@@ -124,7 +129,7 @@ struct ShownMember {
 
 /// Does what the arguments say.
 pub(super) async fn run(action: Action, accounts: &Accounts) -> Result<(), Failure> {
-    match action {
+    let said = match action {
         Action::Add {
             organisation,
             team,
@@ -135,12 +140,9 @@ pub(super) async fn run(action: Action, accounts: &Accounts) -> Result<(), Failu
             accounts
                 .add_team(&organisation, &team, role, &limits, &BY)
                 .await?;
-            output::note(&format!(
-                "added the team {team} to {organisation}, with the role {role}"
-            ));
-            Ok(())
+            format!("added the team {team} to {organisation}, with the role {role}")
         }
-        Action::List { organisation, json } => list(accounts, &organisation, json).await,
+        Action::List { organisation, json } => return list(accounts, &organisation, json).await,
         Action::Change {
             organisation,
             team,
@@ -148,61 +150,54 @@ pub(super) async fn run(action: Action, accounts: &Accounts) -> Result<(), Failu
             everywhere: _,
         } => {
             let limits = together(&to)?;
-            let changed = accounts
-                .set_team_limits(&organisation, &team, &limits, &BY)
-                .await?;
-            let place = if limits.is_unlimited() {
-                "everywhere".to_owned()
-            } else {
-                format!("on {limits} only")
+            let changed = accounts.set_team_limits(&organisation, &team, &limits, &BY);
+            let when = when(changed.await?);
+            let place = match limits.is_unlimited() {
+                true => "everywhere".to_owned(),
+                false => format!("on {limits} only"),
             };
-            let when = if changed { "now" } else { "as before" };
-            output::note(&format!(
-                "the team {team} of {organisation} writes {place} {when}"
-            ));
-            Ok(())
+            format!("the team {team} of {organisation} writes {place} {when}")
         }
         Action::Member {
             organisation,
             team,
             user,
-            remove,
+            remove: true,
         } => {
-            if remove {
-                accounts
-                    .remove_team_member(&organisation, &team, &user, &BY)
-                    .await?;
-            } else {
-                accounts
-                    .add_team_member(&organisation, &team, &user, &BY)
-                    .await?;
-            }
-            let is = if remove { "not in" } else { "in" };
-            output::note(&format!(
-                "{user} is {is} the team {team} of {organisation} now"
-            ));
-            Ok(())
+            accounts
+                .remove_team_member(&organisation, &team, &user, &BY)
+                .await?;
+            format!("{user} is not in the team {team} of {organisation} now")
+        }
+        Action::Member {
+            organisation,
+            team,
+            user,
+            remove: false,
+        } => {
+            accounts
+                .add_team_member(&organisation, &team, &user, &BY)
+                .await?;
+            format!("{user} is in the team {team} of {organisation} now")
         }
         Action::Members {
             organisation,
             team,
             json,
-        } => members(accounts, &organisation, &team, json).await,
+        } => return members(accounts, &organisation, &team, json).await,
         Action::Delete { organisation, team } => {
             accounts.remove_team(&organisation, &team, &BY).await?;
-            output::note(&format!("deleted the team {team} of {organisation}"));
-            Ok(())
+            format!("deleted the team {team} of {organisation}")
         }
-    }
+    };
+    output::note(&said);
+    Ok(())
 }
 
 /// Patterns that were given one by one.
 fn together(patterns: &[PlacePattern]) -> Result<TeamLimits, Failure> {
     let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
-    patterns
-        .join(" ")
-        .parse()
-        .map_err(|error| Failure::hinted(&error).into_usage())
+    parsed(&patterns.join(" "))
 }
 
 async fn list(accounts: &Accounts, organisation: &OwnerName, json: bool) -> Result<(), Failure> {
@@ -236,11 +231,6 @@ async fn members(
         })
         .collect();
     output::print_list(json, "member", ["USER", "STATE"], shown, |member| {
-        let state = if member.disabled {
-            "disabled"
-        } else {
-            "active"
-        };
-        [member.user, state.to_owned()]
+        [member.user, state(member.disabled)]
     })
 }

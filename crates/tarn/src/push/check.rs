@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{ErrorKind, Read as _},
+    io::{self, ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
@@ -81,6 +81,26 @@ impl Reader {
     }
 }
 
+/// Reads a package to its end, which `look` is shown piece by piece. A package that is refused is no failure to read.
+pub(crate) fn read(
+    mut file: impl Read,
+    lenient: bool,
+    mut look: impl FnMut(&[u8]),
+) -> io::Result<Result<Package, PackageError>> {
+    let mut reader = Reader::new(lenient);
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = file.read(&mut piece)?;
+        let Some(bytes) = piece.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            return Ok(reader.finish());
+        };
+        look(bytes);
+        if let Err(refused) = reader.push(bytes) {
+            return Ok(Err(refused));
+        }
+    }
+}
+
 /// Reads the file at `path` and checks what a server would; with `lenient`, one that takes versions that apk can't order.
 ///
 /// # Errors
@@ -89,8 +109,8 @@ impl Reader {
 pub(crate) fn check(path: &Path, lenient: bool) -> Result<Checked, Failure> {
     let shown = path.display().to_string();
     let unreadable =
-        |error: &std::io::Error| Failure::new(format!("cannot read {shown}")).because(error);
-    let mut file = File::open(path).map_err(|error| {
+        |error: &io::Error| Failure::new(format!("cannot read {shown}")).because(error);
+    let file = File::open(path).map_err(|error| {
         let failure = unreadable(&error);
         match error.kind() {
             ErrorKind::NotFound if shown.contains('*') => failure
@@ -104,21 +124,11 @@ pub(crate) fn check(path: &Path, lenient: bool) -> Result<Checked, Failure> {
         return Err(Failure::usage(format!("{shown} is a folder"))
             .hint(format!("name the packages in it: {shown}/*.apk")));
     }
-    let refused = |error: &(dyn std::error::Error + 'static)| {
-        Failure::from_error(error).into_refused().about(&shown)
-    };
-    let mut reader = Reader::new(lenient);
     let mut hash = Sha256::new();
-    let mut piece = vec![0; PIECE];
-    loop {
-        let read = file.read(&mut piece).map_err(|error| unreadable(&error))?;
-        let Some(bytes) = piece.get(..read).filter(|bytes| !bytes.is_empty()) else {
-            break;
-        };
-        hash.update(bytes);
-        reader.push(bytes).map_err(|error| refused(&error))?;
-    }
-    let package = reader.finish().map_err(|error| refused(&error))?;
+    let read = read(file, lenient, |bytes| hash.update(bytes));
+    let package = read
+        .map_err(|error| unreadable(&error))?
+        .map_err(|error| Failure::from_error(&error).into_refused().about(&shown))?;
     Ok(Checked {
         path: path.to_owned(),
         file_name: package.facts().file_name(),

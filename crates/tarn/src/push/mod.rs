@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "dry_run")]
     lenient_versions: bool,
     /// Return once the index lists the packages, through any cache on the way, or fail after that long
-    #[arg(long, value_name = "DURATION", value_parser = patience, num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
     wait: Option<Duration>,
     /// How many files are sent at once
     #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
@@ -61,12 +61,8 @@ pub(crate) struct Arguments {
     connect: ConnectArguments,
 }
 
-fn patience(text: &str) -> Result<Duration, String> {
-    values::duration(text).map_err(|refused| format!("{}; {}", refused.problem, refused.hint))
-}
-
 /// What became of one file, as shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Shown {
     file: String,
     package: Option<String>,
@@ -115,7 +111,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let ended = send_all(&sender, &packages, &arguments).await;
     if let (Some(patience), Ok(())) = (arguments.wait, &ended) {
-        let packages: Vec<&Checked> = packages.iter().collect();
         return wait::wait(&sender, &packages, patience).await;
     }
     ended
@@ -196,14 +191,12 @@ impl Report {
             match checked {
                 Ok(package) => self.say(Shown::of(&package, "valid"), None)?,
                 Err(failure) => {
-                    let file = file.display().to_string();
-                    self.say(
-                        Shown {
-                            file,
-                            ..Shown::nothing("failed")
-                        },
-                        Some(failure),
-                    )?;
+                    let shown = Shown {
+                        file: file.display().to_string(),
+                        outcome: "failed",
+                        ..Shown::default()
+                    };
+                    self.say(shown, Some(failure))?;
                 }
             }
         }
@@ -225,13 +218,8 @@ impl Report {
                 if let Some(notice) = &notice {
                     output::note(&printable(&format!("note: {notice}")));
                 }
-                self.say(
-                    Shown {
-                        notice,
-                        ..shown("published")
-                    },
-                    None,
-                )
+                let shown = shown("published");
+                self.say(Shown { notice, ..shown }, None)
             }
             Ok(Some(Outcome::Unchanged)) => self.say(shown("unchanged"), None),
             Ok(None) => self.say(Shown::of(package, "skipped"), None),
@@ -242,7 +230,7 @@ impl Report {
     fn say(&mut self, mut shown: Shown, failure: Option<Failure>) -> Result<(), Failure> {
         if !self.json && failure.is_none() && shown.outcome != "skipped" {
             let what = shown.url.as_deref().unwrap_or(&shown.file);
-            output::print(&format!("{} {}\n", shown.outcome, printable(what)))?;
+            output::print_line(&format!("{} {}", shown.outcome, printable(what)))?;
         }
         if let Some(failure) = failure {
             shown.error = Some(failure.what());
@@ -295,24 +283,13 @@ impl Report {
 }
 
 impl Shown {
-    fn nothing(outcome: &'static str) -> Self {
-        Self {
-            file: String::new(),
-            package: None,
-            arch: None,
-            outcome,
-            url: None,
-            notice: None,
-            error: None,
-        }
-    }
-
     fn of(package: &Checked, outcome: &'static str) -> Self {
         Self {
             file: package.path.display().to_string(),
             package: Some(package.file_name.clone()),
             arch: Some(package.facts.arch.to_string()),
-            ..Self::nothing(outcome)
+            outcome,
+            ..Self::default()
         }
     }
 }

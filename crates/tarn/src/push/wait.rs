@@ -31,7 +31,7 @@ const MOST_COMMON: &str = "x86_64";
 /// When they don't within `patience`, or can't be read.
 pub(super) async fn wait(
     sender: &Sender<'_>,
-    packages: &[&Checked],
+    packages: &[Checked],
     patience: Duration,
 ) -> Result<(), Failure> {
     let end = Instant::now() + patience;
@@ -50,11 +50,10 @@ pub(super) async fn wait(
         };
         (arch.clone(), matches!(package.facts.format, Format::V3))
     };
-    let indexes: BTreeSet<_> = packages.iter().map(|package| place(package)).collect();
+    let indexes: BTreeSet<_> = packages.iter().map(place).collect();
     for index in &indexes {
         let wanted: Vec<&Checked> = packages
             .iter()
-            .copied()
             .filter(|package| place(package) == *index)
             .collect();
         one(sender, index, &wanted, end, patience).await?;

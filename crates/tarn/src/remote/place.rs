@@ -76,10 +76,7 @@ impl OwnerPlace {
     }
 
     fn new(mut url: Url, before: &[String], owner: &str) -> Result<Self, PlaceError> {
-        let credentials = credentials_in(&url);
-        // Neither can be refused for a URL that has a host.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
+        let credentials = take_credentials(&mut url);
         url.set_query(None);
         url.set_fragment(None);
         url.set_path(&match before {
@@ -153,31 +150,26 @@ impl RepositoryPlace {
 
     /// Where a package is put. Those bytes may be there already.
     pub(crate) fn upload(&self) -> Url {
-        let mut url = self
-            .of
-            .below(&[self.branch.as_str(), self.repository.as_str()]);
+        let mut url = self.below(&[]);
         url.set_query(Some("if-exists=same"));
         url
     }
 
     /// A file beside the packages of an architecture.
     pub(crate) fn file(&self, arch: &Arch, name: &str) -> Url {
-        self.of.below(&[
-            self.branch.as_str(),
-            self.repository.as_str(),
-            arch.as_str(),
-            name,
-        ])
+        self.below(&[arch.as_str(), name])
+    }
+
+    fn below(&self, segments: &[&str]) -> Url {
+        let place = [self.branch.as_str(), self.repository.as_str()];
+        self.of.below(&[&place, segments].concat())
     }
 }
 
 /// The line for `/etc/apk/repositories`.
 impl fmt::Display for RepositoryPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self
-            .of
-            .below(&[self.branch.as_str(), self.repository.as_str()]);
-        f.write_str(url.as_str())
+        f.write_str(self.below(&[]).as_str())
     }
 }
 
@@ -216,15 +208,19 @@ fn packages(segments: &[String]) -> Option<(&[String], &str, &[String])> {
     Some((segments.get(..at)?, owner, segments.get(at + 4..)?))
 }
 
-/// The user and the password that a URL holds, decoded.
-pub(crate) fn credentials_in(url: &Url) -> Option<Credentials> {
+/// The user and the password that a URL holds, decoded. It does not hold them any more.
+pub(crate) fn take_credentials(url: &mut Url) -> Option<Credentials> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
     }
-    Some(Credentials::Password {
+    let credentials = Credentials::Password {
         user: decoded(url.username()),
         password: Secret::new(decoded(url.password().unwrap_or_default())),
-    })
+    };
+    // Neither can be refused for a URL that has a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Some(credentials)
 }
 
 /// Percent-encoding undone.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
+use strsim::levenshtein;
 use toml::de::{DeTable, DeValue};
 
 use super::table::{self, Setting};
@@ -183,8 +184,10 @@ fn suggestion(name: &str) -> String {
             .filter(|setting| setting.in_file())
             .map(|setting| setting.name)
     };
+    // Long names are far from everything.
     let near = names()
-        .map(|known| (distance(&plain(known), &plain(name)), known))
+        .filter(|_| name.len() <= 64)
+        .map(|known| (levenshtein(&plain(known), &plain(name)), known))
         .min()
         .filter(|(distance, _)| *distance <= 2);
     match near {
@@ -197,28 +200,6 @@ fn suggestion(name: &str) -> String {
                 .join(", ")
         ),
     }
-}
-
-/// How many letters have to be added, dropped or changed to make `a` into `b`; long names are far from everything.
-fn distance(a: &str, b: &str) -> usize {
-    if a.len() > 64 || b.len() > 64 {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (index, left) in a.chars().enumerate() {
-        let mut diagonal = index;
-        let mut before = index + 1;
-        if let Some(first) = row.first_mut() {
-            *first = before;
-        }
-        for (cell, right) in row.iter_mut().skip(1).zip(b.chars()) {
-            let changed = diagonal + usize::from(left != right);
-            diagonal = *cell;
-            *cell = changed.min(diagonal + 1).min(before + 1);
-            before = *cell;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -326,13 +307,5 @@ mod tests {
             text.starts_with("error: tarn.toml:2: duplicate key"),
             "{text}"
         );
-    }
-
-    #[test]
-    fn distance_counts_letters() {
-        assert_eq!(distance("listen", "lisen"), 1);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("same", "same"), 0);
     }
 }

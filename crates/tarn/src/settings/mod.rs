@@ -11,7 +11,7 @@ use std::{
     env,
     ffi::OsString,
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -123,6 +123,18 @@ pub(crate) struct Configuration {
     pub(crate) report: Vec<(&'static Setting, String, Source)>,
 }
 
+/// Where this machine reaches a server that listens on `address`: one that listens everywhere on the loopback.
+pub(crate) fn from_here(address: SocketAddr) -> SocketAddr {
+    let loopback = match address.ip() {
+        IpAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST),
+    };
+    match address.ip().is_unspecified() {
+        true => SocketAddr::new(loopback, address.port()),
+        false => address,
+    }
+}
+
 /// What was said of every setting, not yet understood.
 struct Layers {
     flags: BTreeMap<&'static str, String>,
@@ -137,6 +149,14 @@ struct Layers {
 }
 
 impl Configuration {
+    /// The scheme of the server's URLs.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
     /// The settings of a command. If nothing names a registry, the command works on the service's.
     ///
     /// # Errors
@@ -198,46 +218,36 @@ impl Configuration {
 
 impl Layers {
     fn database(&mut self, data_dir: &Path) -> Database {
-        let given = self.taken(&table::DATABASE, |value, source| {
+        let read = |value: &str, source: &Source| {
             let database = understood(&table::DATABASE, source, values::database(value))?;
             Ok(match database {
                 Database::Sqlite(path) => Database::Sqlite(beside(source, path)),
                 server @ Database::Postgres(_) => server,
             })
-        });
-        let (database, source) = match given {
-            None => (Database::Sqlite(data_dir.join("tarn.db")), Source::Default),
-            Some((database, _, source)) => (database, source),
         };
-        let shown = match &database {
+        let shown = |database: &Database, _| match database {
             Database::Sqlite(path) => format!("sqlite://{}", path.display()),
             Database::Postgres(address) => address.to_string(),
         };
-        self.note(&table::DATABASE, shown, source);
-        database
+        let usual = Database::Sqlite(data_dir.join("tarn.db"));
+        let without = shown(&usual, String::new());
+        let given = self.noted(&table::DATABASE, read, shown, without);
+        given.unwrap_or(usual)
     }
 
     fn understand(&mut self) -> Result<Configuration, Failure> {
         let data_dir = self
-            .path_of(&table::DATA_DIR)
+            .path_of(&table::DATA_DIR, table::DATA_DIR.default)
             .unwrap_or_else(|| PathBuf::from(table::DATA_DIR.default));
         let database = self.database(&data_dir);
-        let storage = self.parsed(&table::STORAGE, values::storage);
-        if storage.is_none() {
-            self.note(&table::STORAGE, "data-dir".to_owned(), Source::Default);
-        }
-        let storage = storage.unwrap_or(Storage::DataFolder);
-        let key_file = self.path_of(&table::SECRET_KEY_FILE);
-        if key_file.is_none() {
-            let path = data_dir.join("secret.key").display().to_string();
-            self.note(&table::SECRET_KEY_FILE, path, Source::Default);
-        }
+        let storage = self
+            .optional(&table::STORAGE, values::storage, "data-dir")
+            .unwrap_or(Storage::DataFolder);
+        let usual_key = data_dir.join("secret.key").display().to_string();
+        let key_file = self.path_of(&table::SECRET_KEY_FILE, usual_key);
         let listen = self.required(&table::LISTEN, values::address)?;
-        let base_url = self.parsed(&table::BASE_URL, values::base_url);
-        if base_url.is_none() {
-            let url = self.usual_url(listen);
-            self.note(&table::BASE_URL, url, Source::Default);
-        }
+        let usual_url = self.usual_url(listen);
+        let base_url = self.optional(&table::BASE_URL, values::base_url, usual_url);
         if let Some(url) = &base_url
             && let Some(public) = storage.public_endpoint().and_then(Url::host_str)
             && Url::parse(url).is_ok_and(|url| url.host_str() == Some(public))
@@ -248,18 +258,15 @@ impl Layers {
             .hint("give the store a host name of its own"));
         }
         let tls = self.tls()?;
-        let trusted_proxies = self.parsed(&table::TRUSTED_PROXIES, values::networks);
-        if trusted_proxies.is_none() {
-            self.note(&table::TRUSTED_PROXIES, "none".to_owned(), Source::Default);
-        }
+        let trusted_proxies = self.optional(&table::TRUSTED_PROXIES, values::networks, "none");
         let proxy_header = self.required(&table::PROXY_HEADER, values::proxy_header)?;
         let max_upload = self.required(&table::MAX_UPLOAD_SIZE, values::size)?;
         let max_uploads = self.required(&table::MAX_UPLOADS, values::count)?;
         let quota = Quota {
-            bytes: self.limit(&table::QUOTA_BYTES, values::size),
-            packages: self.limit(&table::QUOTA_PACKAGES, |text| {
-                values::count(text).map(|count| u64::try_from(count).unwrap_or(u64::MAX))
-            }),
+            bytes: self.optional(&table::QUOTA_BYTES, values::size, "no limit"),
+            packages: self
+                .optional(&table::QUOTA_PACKAGES, values::count, "no limit")
+                .map(|count| u64::try_from(count).unwrap_or(u64::MAX)),
         };
         let versions = self.required(&table::VERSIONS, values::versions)?;
         let keep_deleted = self.required(&table::KEEP_DELETED, values::duration_or_none)?;
@@ -268,29 +275,17 @@ impl Layers {
         let max_index = self.required(&table::MAX_INDEX_SIZE, values::size)?;
         let index_cache = self.required(&table::INDEX_CACHE_SIZE, values::size)?;
         let max_open = self.required(&table::MAX_CONNECTIONS, values::count)?;
-        let max_of_source = self.parsed(&table::MAX_OF_SOURCE, values::count);
-        if max_of_source.is_none() {
-            let half = (max_open / 2).max(1).to_string();
-            self.note(&table::MAX_OF_SOURCE, half, Source::Default);
-        }
+        let half = (max_open / 2).max(1).to_string();
+        let max_of_source = self.optional(&table::MAX_OF_SOURCE, values::count, half);
         let head = self.required(&table::REQUEST_TIMEOUT, values::duration)?;
         let stall = self.required(&table::STALL_TIMEOUT, values::duration)?;
         let drain = self.required(&table::STOP_TIMEOUT, values::duration)?;
         let metrics = self.required(&table::METRICS, values::switch)?;
-        let webhook_networks = self.parsed(&table::WEBHOOK_ALLOWED_NETWORKS, values::networks);
-        if webhook_networks.is_none() {
-            let none = "none".to_owned();
-            self.note(&table::WEBHOOK_ALLOWED_NETWORKS, none, Source::Default);
-        }
+        let webhook_networks =
+            self.optional(&table::WEBHOOK_ALLOWED_NETWORKS, values::networks, "none");
         let log_format = self.required(&table::LOG_FORMAT, values::log_format)?;
-        let log_level = self.parsed(&table::LOG_LEVEL, values::log_level);
-        if log_level.is_none() {
-            self.note(
-                &table::LOG_LEVEL,
-                table::LOG_LEVEL.default.to_owned(),
-                Source::Default,
-            );
-        }
+        let usual_level = table::LOG_LEVEL.default;
+        let log_level = self.optional(&table::LOG_LEVEL, values::log_level, usual_level);
         let sealing_key = match (self.secret(&table::SECRET_KEY), key_file) {
             (None, Some(file)) => self.accepted(secret::from_file(&file)),
             (key, _) => key,
@@ -394,29 +389,31 @@ impl Layers {
         Some((read, value, source))
     }
 
-    fn parsed<T>(
+    /// The same without its source, noted in the report as `shown` shows it; where there is none, the report has `without`.
+    fn noted<T>(
+        &mut self,
+        setting: &'static Setting,
+        read: impl FnOnce(&str, &Source) -> Result<T, Failure>,
+        shown: impl FnOnce(&T, String) -> String,
+        without: impl Into<String>,
+    ) -> Option<T> {
+        let Some((read, value, source)) = self.taken(setting, read) else {
+            self.note(setting, without.into(), Source::Default);
+            return None;
+        };
+        self.note(setting, shown(&read, value), source);
+        Some(read)
+    }
+
+    /// The value of a setting that may be left out; `without` is what the report says then.
+    fn optional<T>(
         &mut self,
         setting: &'static Setting,
         parse: impl FnOnce(&str) -> Result<T, Refused>,
+        without: impl Into<String>,
     ) -> Option<T> {
-        let (parsed, value, source) = self.taken(setting, |value, source| {
-            understood(setting, source, parse(value))
-        })?;
-        self.note(setting, value, source);
-        Some(parsed)
-    }
-
-    /// The value of a setting without which there is no limit.
-    fn limit(
-        &mut self,
-        setting: &'static Setting,
-        parse: impl FnOnce(&str) -> Result<u64, Refused>,
-    ) -> Option<u64> {
-        let limit = self.parsed(setting, parse);
-        if limit.is_none() {
-            self.note(setting, "no limit".to_owned(), Source::Default);
-        }
-        limit
+        let read = |value: &str, source: &Source| understood(setting, source, parse(value));
+        self.noted(setting, read, |_, value| value, without)
     }
 
     /// The value of a setting that has a default.
@@ -425,36 +422,28 @@ impl Layers {
         setting: &'static Setting,
         parse: impl Fn(&str) -> Result<T, Refused>,
     ) -> Result<T, Failure> {
-        if let Some(value) = self.parsed(setting, &parse) {
-            return Ok(value);
+        match self.optional(setting, &parse, setting.default) {
+            Some(value) => Ok(value),
+            None => understood(setting, &Source::Default, parse(setting.default)),
         }
-        let value = understood(setting, &Source::Default, parse(setting.default))?;
-        self.note(setting, setting.default.to_owned(), Source::Default);
-        Ok(value)
     }
 
-    fn path_of(&mut self, setting: &'static Setting) -> Option<PathBuf> {
+    fn path_of(
+        &mut self,
+        setting: &'static Setting,
+        without: impl Into<String>,
+    ) -> Option<PathBuf> {
         let read = |value: &str, source: &Source| Ok(beside(source, PathBuf::from(value)));
-        let Some((path, _, source)) = self.taken(setting, read) else {
-            if !setting.default.is_empty() {
-                self.note(setting, setting.default.to_owned(), Source::Default);
-            }
-            return None;
-        };
-        self.note(setting, path.display().to_string(), source);
-        Some(path)
+        let shown = |path: &PathBuf, _| path.display().to_string();
+        self.noted(setting, read, shown, without)
     }
 
     /// A setting of which only the presence is shown.
     fn secret(&mut self, setting: &'static Setting) -> Option<Secret> {
         debug_assert_eq!(setting.taken, Taken::AsVariableOnly);
         let read = |value: &str, _: &Source| Ok(Secret::new(value.to_owned()));
-        let Some((secret, _, source)) = self.taken(setting, read) else {
-            self.note(setting, "not set".to_owned(), Source::Default);
-            return None;
-        };
-        self.note(setting, secret::MASK.to_owned(), source);
-        Some(secret)
+        let shown = |_: &Secret, _| secret::MASK.to_owned();
+        self.noted(setting, read, shown, "not set")
     }
 }
 

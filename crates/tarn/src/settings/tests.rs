@@ -22,6 +22,13 @@ fn flags(given: &[(&'static str, &str)], config: Option<PathBuf>) -> ServerFlags
     }
 }
 
+fn resolved(
+    given: &[(&'static str, &str)],
+    variables: &[(&str, &str)],
+) -> Result<Configuration, Failure> {
+    Configuration::resolve(&flags(given, None), environment(variables), None)
+}
+
 fn source_of(configuration: &Configuration, name: &str) -> Source {
     let (_, _, source) = configuration
         .report
@@ -67,7 +74,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_that_over_the_default() {
 
 #[test]
 fn every_setting_is_in_the_report_once_and_in_order() {
-    let configuration = Configuration::resolve(&flags(&[], None), environment(&[]), None).unwrap();
+    let configuration = resolved(&[], &[]).unwrap();
     let reported: Vec<_> = configuration
         .report
         .iter()
@@ -86,12 +93,7 @@ fn a_path_in_the_file_is_meant_from_the_folder_of_the_file() {
         "data-dir = \"data\"\ndatabase = \"sqlite:///x/y.db\"\n",
     )
     .unwrap();
-    let configuration = Configuration::resolve(
-        &flags(&[], None),
-        environment(&[("TARN_CONFIG", path.to_str().unwrap())]),
-        None,
-    )
-    .unwrap();
+    let configuration = resolved(&[], &[("TARN_CONFIG", path.to_str().unwrap())]).unwrap();
     assert_eq!(configuration.registry.data_dir, folder.path().join("data"));
     let database = Database::Sqlite(PathBuf::from("/x/y.db"));
     assert_eq!(configuration.registry.database, database);
@@ -118,12 +120,7 @@ fn commands_find_the_settings_of_the_service_unless_another_registry_is_named() 
 
 #[test]
 fn a_wrong_value_names_where_it_came_from() {
-    let failure = Configuration::resolve(
-        &flags(&[], None),
-        environment(&[("TARN_LISTEN", "8080")]),
-        None,
-    )
-    .unwrap_err();
+    let failure = resolved(&[], &[("TARN_LISTEN", "8080")]).unwrap_err();
     assert_eq!(
         failure.to_string(),
         "error: `listen` from TARN_LISTEN cannot be used: `8080` is not an address with a port\n\
@@ -133,15 +130,14 @@ fn a_wrong_value_names_where_it_came_from() {
 
 #[test]
 fn everything_that_is_wrong_is_reported_together_and_nothing_that_follows_from_it() {
-    let failure = Configuration::resolve(
-        &flags(&[("data-dir", ""), ("database", "mysql://db")], None),
-        environment(&[
+    let failure = resolved(
+        &[("data-dir", ""), ("database", "mysql://db")],
+        &[
             ("TARN_ACME_DOMAIN", "192.0.2.1"),
             ("TARN_ACME_EMAIL", "a@example.org"),
             ("TARN_LISTEN", "8080"),
             ("TARN_SECRET_KEY_FILE", "/there/is/none"),
-        ]),
-        None,
+        ],
     )
     .unwrap_err()
     .to_string();
@@ -163,13 +159,12 @@ fn everything_that_is_wrong_is_reported_together_and_nothing_that_follows_from_i
 
 #[test]
 fn secrets_are_masked_in_the_report_and_in_debug_output() {
-    let configuration = Configuration::resolve(
-        &flags(&[], None),
-        environment(&[
+    let configuration = resolved(
+        &[],
+        &[
             ("TARN_SECRET_KEY", "hunter2"),
             ("TARN_ADMIN_PASSWORD", "hunter3"),
-        ]),
-        None,
+        ],
     )
     .unwrap();
     let shown = format!("{configuration:?}");
@@ -183,13 +178,9 @@ fn secrets_are_masked_in_the_report_and_in_debug_output() {
 
 #[test]
 fn an_empty_variable_counts_as_not_set_and_an_empty_flag_is_refused() {
-    let resolved = Configuration::resolve(
-        &flags(&[], None),
-        environment(&[("TARN_BASE_URL", "")]),
-        None,
-    );
-    assert_eq!(resolved.unwrap().registry.base_url, None);
-    let refused = Configuration::resolve(&flags(&[("data-dir", "")], None), environment(&[]), None);
+    let configuration = resolved(&[], &[("TARN_BASE_URL", "")]).unwrap();
+    assert_eq!(configuration.registry.base_url, None);
+    let refused = resolved(&[("data-dir", "")], &[]);
     assert!(
         refused
             .unwrap_err()
@@ -207,7 +198,7 @@ fn variables_that_are_no_settings_are_noticed() {
 #[test]
 fn the_certificate_comes_from_files_or_from_an_authority() {
     let resolve = |given: &[(&'static str, &str)]| {
-        Configuration::resolve(&flags(given, None), environment(&[]), None)
+        resolved(given, &[])
             .map(|configuration| configuration.tls)
             .map_err(|failure| failure.to_string())
     };
@@ -265,13 +256,9 @@ fn the_certificate_comes_from_files_or_from_an_authority() {
 
 #[test]
 fn the_url_of_a_server_with_a_certificate_is_its_first_name() {
-    let configuration = Configuration::resolve(
-        &flags(
-            &[("acme-domain", "packages.example.org,b.example.org")],
-            None,
-        ),
-        environment(&[]),
-        None,
+    let configuration = resolved(
+        &[("acme-domain", "packages.example.org,b.example.org")],
+        &[],
     )
     .unwrap();
     let shown = configuration

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::{Layers, Source, table, table::Setting, values};
+use super::{Layers, table, values};
 use crate::failure::Failure;
 
 /// Where the certificate comes from.
@@ -38,21 +38,14 @@ impl Layers {
     /// Where the certificate comes from; `None` where no TLS is spoken, or where the settings contradict each other.
     pub(super) fn tls(&mut self) -> Result<Option<TlsFrom>, Failure> {
         let files = (
-            self.path_or_none(&table::TLS_CERT),
-            self.path_or_none(&table::TLS_KEY),
+            self.path_of(&table::TLS_CERT, "none"),
+            self.path_of(&table::TLS_KEY, "none"),
         );
-        let names = self.parsed(&table::ACME_DOMAIN, values::names);
-        if names.is_none() {
-            let none = "none".to_owned();
-            self.note(&table::ACME_DOMAIN, none, Source::Default);
-        }
-        let email = self.parsed(&table::ACME_EMAIL, values::email);
-        if email.is_none() {
-            self.note(&table::ACME_EMAIL, "none".to_owned(), Source::Default);
-        }
+        let names = self.optional(&table::ACME_DOMAIN, values::names, "none");
+        let email = self.optional(&table::ACME_EMAIL, values::email, "none");
         let own_directory = matches!(self.given(&table::ACME_DIRECTORY), Ok(Some(_)));
         let directory = self.required(&table::ACME_DIRECTORY, values::directory)?;
-        let ca = self.path_or_none(&table::ACME_CA);
+        let ca = self.path_of(&table::ACME_CA, "none");
         let (tls, contradiction) = match (files, names) {
             ((None, None), None) => {
                 let without = [
@@ -94,14 +87,6 @@ impl Layers {
         };
         self.contradictions.extend(contradiction);
         Ok(tls)
-    }
-
-    fn path_or_none(&mut self, setting: &'static Setting) -> Option<PathBuf> {
-        let path = self.path_of(setting);
-        if path.is_none() {
-            self.note(setting, "none".to_owned(), Source::Default);
-        }
-        path
     }
 
     /// The URL of the server where none is set: the first name of its certificate, or the address it listens on.

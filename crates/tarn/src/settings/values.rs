@@ -19,13 +19,15 @@ use tarn_store::{
     blobs::{S3Settings, Storage},
     metadata::{Database, PostgresAddress, VersionRule},
 };
+use tracing::Level;
 use url::Url;
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 
 /// Why a value was refused: what is wrong with it, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}; {hint}")]
 pub(crate) struct Refused {
     /// What is wrong. Stands behind `` `listen` from … ``.
     pub(crate) problem: String,
@@ -38,6 +40,19 @@ fn refused<T>(problem: impl Into<String>, hint: impl Into<String>) -> Result<T, 
         problem: problem.into(),
         hint: hint.into(),
     })
+}
+
+/// What one of some words stands for.
+fn chosen<T: Copy>(
+    text: &str,
+    words: &[(&str, T)],
+    problem: &str,
+    hint: &str,
+) -> Result<T, Refused> {
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, meant)) => Ok(*meant),
+        None => refused(format!("`{text}` {problem}"), hint),
+    }
 }
 
 /// An address with its port, e.g. `127.0.0.1:8080` or `[::1]:8080`.
@@ -358,11 +373,13 @@ pub(crate) fn count(text: &str) -> Result<usize, Refused> {
 
 /// `on` or `off`.
 pub(crate) fn switch(text: &str) -> Result<bool, Refused> {
-    match text {
-        "on" | "true" => Ok(true),
-        "off" | "false" => Ok(false),
-        _ => refused(format!("`{text}` is neither on nor off"), "write on or off"),
-    }
+    let words = [
+        ("on", true),
+        ("true", true),
+        ("off", false),
+        ("false", false),
+    ];
+    chosen(text, &words, "is neither on nor off", "write on or off")
 }
 
 /// How log lines look.
@@ -376,29 +393,21 @@ pub(crate) enum LogFormat {
 
 /// `text` or `json`.
 pub(crate) fn log_format(text: &str) -> Result<LogFormat, Refused> {
-    match text {
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => refused(
-            format!("`{text}` is not a log format"),
-            "write text or json",
-        ),
-    }
+    let words = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    chosen(text, &words, "is not a log format", "write text or json")
 }
 
 /// `error`, `warn`, `info`, `debug` or `trace`.
-pub(crate) fn log_level(text: &str) -> Result<tracing::Level, Refused> {
-    match text {
-        "error" => Ok(tracing::Level::ERROR),
-        "warn" => Ok(tracing::Level::WARN),
-        "info" => Ok(tracing::Level::INFO),
-        "debug" => Ok(tracing::Level::DEBUG),
-        "trace" => Ok(tracing::Level::TRACE),
-        _ => refused(
-            format!("`{text}` is not a log level"),
-            "write error, warn, info, debug or trace",
-        ),
-    }
+pub(crate) fn log_level(text: &str) -> Result<Level, Refused> {
+    let words = [
+        ("error", Level::ERROR),
+        ("warn", Level::WARN),
+        ("info", Level::INFO),
+        ("debug", Level::DEBUG),
+        ("trace", Level::TRACE),
+    ];
+    let hint = "write error, warn, info, debug or trace";
+    chosen(text, &words, "is not a log level", hint)
 }
 
 #[cfg(test)]

@@ -51,11 +51,10 @@ pub(super) async fn show(
     )
 }
 
-/// Removes it. Who may run this administers the whole server, so no code is asked for.
-pub(super) async fn disable(factors: &SecondFactors, name: &OwnerName) -> Result<(), Failure> {
+/// Removes it, and says so. Who may run this administers the whole server, so no code is asked for.
+pub(super) async fn disable(factors: &SecondFactors, name: &OwnerName) -> Result<String, Failure> {
     factors.disable(name, Proof::Administrator, &BY).await?;
-    output::note(&format!(
+    Ok(format!(
         "turned off the second factor of {name}; from the next request on the password is enough"
-    ));
-    Ok(())
+    ))
 }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
@@ -12,10 +13,12 @@ use std::{
 
 use regex::Regex;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tarn_testkit::{Line, Running};
 use tempfile::TempDir;
 
 /// How long a server may take to say something, or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The password of `admin` in a folder with a registry.
 pub(crate) const PASSWORD: &str = "open sesame 42";
@@ -32,7 +35,7 @@ pub(crate) struct Said {
 
 /// A running server.
 pub(crate) struct Server {
-    child: Child,
+    child: Running,
     stdout: mpsc::Receiver<String>,
     stderr: mpsc::Receiver<String>,
     pub(crate) welcome: String,
@@ -60,7 +63,11 @@ impl Folder {
         fs::write(self.path(name), content).unwrap();
     }
 
-    pub(crate) fn command(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    pub(crate) fn command(
+        &self,
+        line: &(impl Line + ?Sized),
+        variables: &[(&str, &str)],
+    ) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tarn"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TARN_") {
@@ -68,7 +75,7 @@ impl Folder {
             }
         }
         command
-            .args(arguments)
+            .args(line.words())
             .envs(variables.iter().copied())
             .current_dir(self.0.path())
             .stdin(Stdio::piped())
@@ -77,17 +84,39 @@ impl Folder {
         command
     }
 
-    pub(crate) fn tarn(&self, arguments: &[&str]) -> Said {
-        self.tarn_with(arguments, &[], "")
+    pub(crate) fn tarn(&self, line: &(impl Line + ?Sized)) -> Said {
+        self.tarn_with(line, &[], "")
+    }
+
+    /// What a command that succeeds and says nothing else says in JSON.
+    pub(crate) fn json(&self, line: &(impl Line + ?Sized)) -> Value {
+        let said = self.tarn(line);
+        assert_eq!((said.exit, said.stderr.as_str()), (0, ""));
+        serde_json::from_str(&said.stdout).unwrap()
+    }
+
+    /// What each command says, one after the other.
+    pub(crate) fn session(&self, lines: &[&str]) -> String {
+        let lines: Vec<_> = lines.iter().map(|line| (*line, "")).collect();
+        self.session_with(&lines)
+    }
+
+    /// The same of commands that have something on their standard input.
+    pub(crate) fn session_with(&self, lines: &[(&str, &str)]) -> String {
+        let said = lines.iter().map(|(line, input)| {
+            let said = self.tarn_with(*line, &[], input);
+            format!("$ tarn {line}\n{}\n", said.all())
+        });
+        said.collect()
     }
 
     pub(crate) fn tarn_with(
         &self,
-        arguments: &[&str],
+        line: &(impl Line + ?Sized),
         variables: &[(&str, &str)],
         input: &str,
     ) -> Said {
-        let mut child = self.command(arguments, variables).spawn().unwrap();
+        let mut child = self.command(line, variables).spawn().unwrap();
         // A command that asks for no input may have ended before it gets any.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
@@ -121,11 +150,11 @@ impl Folder {
     pub(crate) fn serve(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Server {
         let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
         all.extend(arguments);
-        let mut child = self.command(&all, variables).spawn().unwrap();
+        let mut child = self.command(all.as_slice(), variables).spawn().unwrap();
         let mut server = Server {
             stdout: lines_of(child.stdout.take().unwrap()),
             stderr: lines_of(child.stderr.take().unwrap()),
-            child,
+            child: Running(child),
             welcome: String::new(),
             address: String::new(),
         };
@@ -177,25 +206,11 @@ impl Server {
     }
 
     pub(crate) fn wait(mut self) -> (ExitStatus, String, String) {
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            match self.child.try_wait().unwrap() {
-                Some(status) => break status,
-                None if Instant::now() > deadline => panic!("the server does not end"),
-                None => thread::sleep(Duration::from_millis(5)),
-            }
-        };
+        let status = ended(&mut self.child);
         let all = |lines: &mpsc::Receiver<String>| {
             lines.iter().map(|line| line + "\n").collect::<String>()
         };
         (status, all(&self.stdout), all(&self.stderr))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -211,13 +226,57 @@ impl Said {
         without_dates(&text)
     }
 
+    /// That the command succeeded.
+    #[track_caller]
+    pub(crate) fn good(self) -> Self {
+        assert_eq!(self.exit, 0, "{}", self.all());
+        self
+    }
+
+    /// That the command says that on standard error.
+    #[track_caller]
+    pub(crate) fn tells(&self, text: &str) {
+        assert!(self.stderr.contains(text), "{text}: {}", self.all());
+    }
+
     /// The one line of standard output of a command that succeeds.
+    #[track_caller]
     pub(crate) fn line(&self) -> &str {
         assert_eq!(self.exit, 0, "{}", self.stderr);
         let line = self.stdout.strip_suffix('\n').unwrap();
         assert!(!line.contains('\n'), "{line}");
         line
     }
+}
+
+/// Waits for the end of a server.
+pub(crate) fn ended(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match child.try_wait().unwrap() {
+            Some(status) => return status,
+            None if Instant::now() > deadline => panic!("the server does not end"),
+            None => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// What a server answers to a request, which begins with these lines, on a connection of its own.
+pub(crate) fn ask(address: &str, lines: &str, body: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!("{lines}\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The lines of a request's head.
+pub(crate) fn head_of(reader: &mut impl BufRead) -> Vec<String> {
+    let lines = reader.lines().map(Result::unwrap);
+    lines.take_while(|line| !line.is_empty()).collect()
 }
 
 /// `text` with each RFC 3339 date put as `[date]`.

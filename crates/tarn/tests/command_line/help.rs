@@ -65,14 +65,14 @@ fn every_command_that_opens_the_registry_takes_the_same_settings() {
 
 #[test]
 fn without_a_command_the_help_goes_to_standard_error() {
-    let said = Folder::empty().tarn(&[]);
+    let said = Folder::empty().tarn("");
     assert_eq!((said.exit, said.stdout.as_str()), (2, ""));
     assert!(said.stderr.contains("Usage: tarn <COMMAND>"));
 }
 
 #[test]
 fn an_unknown_command_is_refused_with_the_nearest_one() {
-    assert_snapshot!("unknown_command", Folder::empty().tarn(&["serv"]).all());
+    assert_snapshot!("unknown_command", Folder::empty().tarn("serv").all());
 }
 
 #[test]

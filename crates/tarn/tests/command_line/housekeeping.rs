@@ -1,17 +1,12 @@
 //! `package`, `quota`, `expiry` and `audit` on a real registry.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-};
-
 use apk_testkit::v2::PackageBuilder;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use insta::assert_snapshot;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Folder, PASSWORD};
+use crate::harness::{Folder, PASSWORD, ask};
 
 /// A registry in which `admin` has three packages, and one request had a wrong password.
 fn with_packages() -> Folder {
@@ -29,74 +24,46 @@ fn with_packages() -> Folder {
 }
 
 pub(crate) fn upload(address: &str, password: &str, package: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
     let credentials = STANDARD.encode(format!("admin:{password}"));
-    let head = format!(
-        "PUT /api/packages/admin/alpine/edge/main HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
-         Authorization: Basic {credentials}\r\nContent-Length: {}\r\n\r\n",
+    let lines = format!(
+        "PUT /api/packages/admin/alpine/edge/main HTTP/1.1\r\n\
+         Authorization: Basic {credentials}\r\nContent-Length: {}",
         package.len()
     );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(package).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-fn json_of(folder: &Folder, arguments: &[&str]) -> Value {
-    let said = folder.tarn(arguments);
-    assert_eq!(said.exit, 0, "{}", said.stderr);
-    serde_json::from_str(&said.stdout).unwrap()
-}
-
-/// What each command says, one after the other.
-fn session(folder: &Folder, commands: &[&str]) -> String {
-    let mut all = String::new();
-    for command in commands {
-        let arguments: Vec<&str> = command.split(' ').collect();
-        let said = folder.tarn(&arguments);
-        all.push_str(&format!("$ tarn {command}\n{}\n", said.all()));
-    }
-    all
+    ask(address, &lines, package)
 }
 
 #[test]
 fn packages_are_listed_deleted_and_restored() {
     let folder = with_packages();
-    let all = session(
-        &folder,
-        &[
-            "package list admin",
-            "package list nobody",
-            "package delete admin edge/main/x86_64/bar-1.0-r0.apk",
-            "package delete admin edge/main/x86_64/bar-1.0-r0.apk",
-            "package delete admin bar-1.0-r0.apk",
-            "package delete admin a|b/main/x86_64/bar-1.0-r0.apk",
-            "package list admin",
-            "package list admin --deleted",
-            "package restore admin edge/main/x86_64/bar-1.0-r0.apk",
-            "package restore admin edge/main/x86_64/bar-1.0-r0.apk",
-            "package restore admin edge/main/x86_64/baz-1.0-r0.apk",
-            "package list admin --deleted",
-            "package list admin edge/*/foo-*",
-            "package list admin edge/*/none-*",
-            "package delete admin v3.99/*",
-            "package delete admin edge/main/*-1*.apk --dry-run",
-            "package delete admin edge/main/*-1*.apk",
-            "package list admin",
-            "package list admin *foo* --deleted",
-            "package restore admin edge/main/x86_64/foo-1.9-r0.apk",
-            "package restore admin edge/main/x86_64/foo-1.10-r0.apk",
-        ],
-    );
+    let all = folder.session(&[
+        "package list admin",
+        "package list nobody",
+        "package delete admin edge/main/x86_64/bar-1.0-r0.apk",
+        "package delete admin edge/main/x86_64/bar-1.0-r0.apk",
+        "package delete admin bar-1.0-r0.apk",
+        "package delete admin a|b/main/x86_64/bar-1.0-r0.apk",
+        "package list admin",
+        "package list admin --deleted",
+        "package restore admin edge/main/x86_64/bar-1.0-r0.apk",
+        "package restore admin edge/main/x86_64/bar-1.0-r0.apk",
+        "package restore admin edge/main/x86_64/baz-1.0-r0.apk",
+        "package list admin --deleted",
+        "package list admin edge/*/foo-*",
+        "package list admin edge/*/none-*",
+        "package delete admin v3.99/*",
+        "package delete admin edge/main/*-1*.apk --dry-run",
+        "package delete admin edge/main/*-1*.apk",
+        "package list admin",
+        "package list admin *foo* --deleted",
+        "package restore admin edge/main/x86_64/foo-1.9-r0.apk",
+        "package restore admin edge/main/x86_64/foo-1.10-r0.apk",
+    ]);
     assert_snapshot!("packages", all);
-    let deleted = json_of(
-        &folder,
-        &["package", "list", "admin", "--deleted", "--json"],
-    );
+    let deleted = folder.json("package list admin --deleted --json");
     assert_eq!(deleted.as_array().unwrap().len(), 1);
     assert_eq!(deleted[0]["file"], "edge/main/x86_64/bar-1.0-r0.apk");
-    let listed = json_of(&folder, &["package", "list", "admin", "--json"]);
+    let listed = folder.json("package list admin --json");
     assert_eq!(listed[0]["file"], "edge/main/x86_64/foo-1.9-r0.apk");
     assert_eq!(listed[1]["version"], "1.10-r0");
     assert_eq!(listed.as_array().unwrap().len(), 2);
@@ -105,25 +72,22 @@ fn packages_are_listed_deleted_and_restored() {
 #[test]
 fn quotas_are_shown_and_set() {
     let folder = Folder::with_registry();
-    let all = session(
-        &folder,
-        &[
-            "quota show admin",
-            "quota change admin",
-            "quota change admin --bytes 10GiB --packages 5",
-            "quota change admin --upload 1MiB",
-            "quota show admin",
-            "quota change admin --none",
-            "quota show admin",
-            "quota change admin --none --bytes 1",
-            "quota change admin --bytes much",
-            "quota change admin --default",
-            "quota change nobody --none",
-        ],
-    );
+    let all = folder.session(&[
+        "quota show admin",
+        "quota change admin",
+        "quota change admin --bytes 10GiB --packages 5",
+        "quota change admin --upload 1MiB",
+        "quota show admin",
+        "quota change admin --none",
+        "quota show admin",
+        "quota change admin --none --bytes 1",
+        "quota change admin --bytes much",
+        "quota change admin --default",
+        "quota change nobody --none",
+    ]);
     assert_snapshot!("quotas", all);
     assert_eq!(
-        json_of(&folder, &["quota", "show", "admin", "--json"]),
+        folder.json("quota show admin --json"),
         json!({
             "owner": "admin",
             "bytes": {"used": 0, "limit": null, "limit_is_own": false},
@@ -137,55 +101,40 @@ fn quotas_are_shown_and_set() {
 #[test]
 fn expiry_rules_are_added_listed_run_and_removed() {
     let folder = with_packages();
-    let all = session(
-        &folder,
-        &[
-            "expiry list admin",
-            "expiry add admin edge --older-than 30",
-            "expiry add admin edge/main --older-than 0",
-            "expiry add admin edge/main --older-than 30 --keep 3",
-            "expiry add admin edge/main --older-than 30d",
-            "expiry add admin edge/main --older-than 36h",
-            "expiry list admin",
-            // Nothing is that old.
-            "expiry run admin --dry-run",
-            "expiry run admin",
-            "expiry delete admin edge/main",
-            "expiry delete admin edge/main",
-        ],
-    );
+    let all = folder.session(&[
+        "expiry list admin",
+        "expiry add admin edge --older-than 30",
+        "expiry add admin edge/main --older-than 0",
+        "expiry add admin edge/main --older-than 30 --keep 3",
+        "expiry add admin edge/main --older-than 30d",
+        "expiry add admin edge/main --older-than 36h",
+        "expiry list admin",
+        // Nothing is that old.
+        "expiry run admin --dry-run",
+        "expiry run admin",
+        "expiry delete admin edge/main",
+        "expiry delete admin edge/main",
+    ]);
     assert_snapshot!("expiry", all);
-    assert_eq!(
-        json_of(&folder, &["expiry", "list", "admin", "--json"]),
-        json!([])
-    );
-    let run = ["expiry", "run", "admin", "--dry-run", "--json"];
-    assert_eq!(json_of(&folder, &run), json!([]));
+    assert_eq!(folder.json("expiry list admin --json"), json!([]));
+    assert_eq!(folder.json("expiry run admin --dry-run --json"), json!([]));
 }
 
 #[test]
 fn the_log_is_listed_filtered_and_exported() {
     let folder = with_packages();
-    assert_eq!(
-        folder
-            .tarn(&["quota", "change", "admin", "--packages", "9"])
-            .exit,
-        0
-    );
-    let all = session(
-        &folder,
-        &[
-            "audit list --action package. --owner admin",
-            "audit list --refused",
-            "audit list --action quota.",
-            "audit list --account nobody",
-            "audit list --owner nobody",
-            "audit list --action token.",
-            "audit list --action package. --limit 1",
-            "audit list --until 2020-01-01",
-            "audit list --since yesterday",
-        ],
-    );
+    folder.tarn("quota change admin --packages 9").good();
+    let all = folder.session(&[
+        "audit list --action package. --owner admin",
+        "audit list --refused",
+        "audit list --action quota.",
+        "audit list --account nobody",
+        "audit list --owner nobody",
+        "audit list --action token.",
+        "audit list --action package. --limit 1",
+        "audit list --until 2020-01-01",
+        "audit list --since yesterday",
+    ]);
     assert!(!all.contains("hunter2"), "{all}");
     // Their numbers are those of whatever else was noted before.
     let all: Vec<_> = all
@@ -200,12 +149,12 @@ fn the_log_is_listed_filtered_and_exported() {
         .collect();
     assert_snapshot!("audit", all.join("\n"));
 
-    let exported = folder.tarn(&["audit", "export", "--owner", "admin"]).stdout;
+    let exported = folder.tarn("audit export --owner admin").stdout;
     let lines: Vec<Value> = exported
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let listed = json_of(&folder, &["audit", "list", "--owner", "admin", "--json"]);
+    let listed = folder.json("audit list --owner admin --json");
     assert_eq!(listed, Value::from(lines.clone()));
     let published = lines
         .iter()

@@ -19,48 +19,33 @@ fn an_imported_key_keeps_the_name_its_clients_know() {
     folder.write("alice@example.org-5f3c.rsa", &*pem);
     folder.write("plain.pem", &*pem);
     folder.write("empty.rsa", "");
-    let mut all = String::new();
-    for arguments in [
-        &["key", "list", "acme"][..],
-        &["key", "list", "nobody"],
-        &["key", "import", "acme", "nowhere.rsa"],
-        &["key", "import", "acme", "empty.rsa"],
-        &["key", "import", "acme", "plain.pem"],
-        &["key", "import", "acme", "plain.pem", "--name", "a/b"],
-        &["key", "import", "acme", "alice@example.org-5f3c.rsa"],
-        &["key", "import", "acme", "alice@example.org-5f3c.rsa"],
-        &[
-            "key",
-            "import",
-            "acme",
-            "plain.pem",
-            "--name",
-            "bob-1.rsa.pub",
-        ],
-        &["key", "list", "acme"],
-    ] {
-        let said = folder.tarn(arguments);
-        assert!(
-            !said.all().contains("PRIVATE KEY-----\nM"),
-            "{}",
-            said.all()
-        );
-        all.push_str(&format!("$ tarn {}\n{}\n", arguments.join(" "), said.all()));
-    }
+    let all = folder.session(&[
+        "key list acme",
+        "key list nobody",
+        "key import acme nowhere.rsa",
+        "key import acme empty.rsa",
+        "key import acme plain.pem",
+        "key import acme plain.pem --name a/b",
+        "key import acme alice@example.org-5f3c.rsa",
+        "key import acme alice@example.org-5f3c.rsa",
+        "key import acme plain.pem --name bob-1.rsa.pub",
+        "key list acme",
+    ]);
+    assert!(!all.contains("PRIVATE KEY-----\nM"), "{all}");
     let fingerprint = key.public_key().fingerprint().to_string();
     assert_snapshot!("keys", all.replace(&fingerprint, "[fingerprint]"));
 
-    let said = folder.tarn(&["key", "list", "acme", "--json"]);
+    let said = folder.tarn("key list acme --json");
     let keys: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(keys[0]["name"], "bob-1.rsa.pub");
     assert_eq!(keys[0]["state"], "active");
     assert_eq!(keys[1]["state"], "retired");
 
-    let public = folder.tarn(&["key", "export", "acme"]);
+    let public = folder.tarn("key export acme");
     assert_eq!(public.stderr, "this is /etc/apk/keys/bob-1.rsa.pub\n");
     let exported = PublicKey::from_pem(public.stdout.as_bytes()).unwrap();
     assert_eq!(&exported, key.public_key());
-    let private = folder.tarn(&["key", "export", "acme", "--private"]);
+    let private = folder.tarn("key export acme --private");
     let exported = SigningKey::from_pem(private.stdout.as_bytes()).unwrap();
     assert_eq!(exported.public_key(), key.public_key());
 }
@@ -82,7 +67,7 @@ fn a_key_can_come_from_standard_input() {
              from now on (with `--overlap` they sign on)\n"
         )
     );
-    let said = folder.tarn_with(&["key", "import", "admin", "-"], &[], &pem);
+    let said = folder.tarn_with("key import admin -", &[], &pem);
     assert_eq!(said.exit, 2);
 }
 
@@ -90,14 +75,14 @@ fn a_key_can_come_from_standard_input() {
 fn a_public_key_is_no_private_key() {
     let folder = Folder::with_registry();
     folder.write("alice.rsa.pub", small_key().public_key().to_pem());
-    let said = folder.tarn(&["key", "import", "admin", "alice.rsa.pub"]);
+    let said = folder.tarn("key import admin alice.rsa.pub");
     assert_snapshot!("public_key_imported", said.all());
 }
 
 #[test]
 fn a_rotation_from_its_beginning_to_its_end_and_back() {
     let folder = Folder::with_registry();
-    folder.tarn(&["key", "export", "admin"]);
+    folder.tarn("key export admin");
     let old = active_keys(&folder).remove(0);
     let mut names = vec![(old.clone(), "[old]")];
     let mut all = String::new();
@@ -111,7 +96,7 @@ fn a_rotation_from_its_beginning_to_its_end_and_back() {
         said
     };
     assert_eq!(say(&["key", "retire", "admin", &old], &names).exit, 1);
-    let said = folder.tarn(&["key", "rotate", "admin"]);
+    let said = folder.tarn("key rotate admin");
     let new = said.line().to_owned();
     assert_eq!(active_keys(&folder), [new.clone(), old.clone()]);
     names.push((new.clone(), "[new]"));
@@ -143,8 +128,8 @@ fn an_import_can_sign_beside_the_key_that_clients_have() {
     for name in ["one.rsa", "two.rsa"] {
         folder.write(name, &*small_key().to_pkcs8_pem().unwrap());
     }
-    folder.tarn(&["key", "import", "acme", "one.rsa"]);
-    let said = folder.tarn(&["key", "import", "acme", "two.rsa", "--overlap"]);
+    folder.tarn("key import acme one.rsa");
+    let said = folder.tarn("key import acme two.rsa --overlap");
     assert_snapshot!("import_beside", said.all());
     assert_eq!(
         active_keys_of(&folder, "acme"),
@@ -155,9 +140,9 @@ fn an_import_can_sign_beside_the_key_that_clients_have() {
 #[test]
 fn a_key_of_the_curve_p_256_stands_beside_the_rsa_key() {
     let folder = Folder::with_registry();
-    folder.tarn(&["key", "export", "admin"]);
+    folder.tarn("key export admin");
     let rsa = active_keys(&folder).remove(0);
-    let made = folder.tarn(&["key", "rotate", "admin", "--type", "ec-p256"]);
+    let made = folder.tarn("key rotate admin --type ec-p256");
     let curve = made.line().to_owned();
     let fingerprint = curve
         .strip_prefix("admin@")
@@ -180,14 +165,14 @@ fn a_key_of_the_curve_p_256_stands_beside_the_rsa_key() {
     let read = PublicKey::from_pem(public.stdout.as_bytes()).unwrap();
     assert_eq!(read.fingerprint().to_string(), fingerprint);
     assert_eq!(
-        folder.tarn(&["key", "export", "admin"]).stderr,
+        folder.tarn("key export admin").stderr,
         format!("this is /etc/apk/keys/{rsa}\n")
     );
 
     // As OpenWrt's build system writes it; it takes over from the other key of its type.
     let key = SigningKey::generate_p256().unwrap();
     folder.write("private-key.pem", &*key.to_pkcs8_pem().unwrap());
-    let said = folder.tarn(&["key", "import", "admin", "private-key.pem"]);
+    let said = folder.tarn("key import admin private-key.pem");
     let name = format!("admin@{}.pem", key.public_key().fingerprint());
     assert_eq!(
         said.all(),
@@ -199,33 +184,24 @@ fn a_key_of_the_curve_p_256_stands_beside_the_rsa_key() {
     );
     assert_eq!(active_keys(&folder), [name, rsa.clone()]);
     // A rotation of RSA keys that is open is not what one of the other type is about.
-    assert_eq!(folder.tarn(&["key", "rotate", "admin"]).exit, 0);
-    let again = folder.tarn(&["key", "rotate", "admin", "--type", "ec-p256"]);
-    assert_eq!(again.exit, 0, "{}", again.stderr);
-    assert!(
-        again.stderr.contains("tarn key retire admin admin@"),
-        "{}",
-        again.stderr
-    );
+    folder.tarn("key rotate admin").good();
+    let again = folder.tarn("key rotate admin --type ec-p256").good();
+    again.tells("tarn key retire admin admin@");
     assert!(!again.stderr.contains(&rsa), "{}", again.stderr);
-    let refused = folder.tarn(&["key", "rotate", "admin", "--type", "dsa"]);
+    let refused = folder.tarn("key rotate admin --type dsa");
     assert_eq!(refused.exit, 2);
-    assert!(
-        refused.stderr.contains("rsa, ec-p256"),
-        "{}",
-        refused.stderr
-    );
+    refused.tells("rsa, ec-p256");
 }
 
 #[test]
 fn a_lost_sealing_key_is_reported_by_every_command_and_by_the_server() {
     let folder = Folder::with_registry();
-    folder.tarn(&["key", "export", "admin"]);
+    folder.tarn("key export admin");
     let file = folder.path("tarn-data/secret.key");
     std::fs::remove_file(&file).unwrap();
-    let said = folder.tarn(&["serve", "--listen", "127.0.0.1:0"]);
+    let said = folder.tarn("serve --listen 127.0.0.1:0");
     assert_snapshot!("lost_sealing_key", said.all());
-    assert_eq!(folder.tarn(&["key", "list", "admin"]).all(), said.all());
+    assert_eq!(folder.tarn("key list admin").all(), said.all());
     assert!(!file.exists());
 
     // Another one in its place is found too, until it is taken for the right one on purpose.
@@ -234,21 +210,16 @@ fn a_lost_sealing_key_is_reported_by_every_command_and_by_the_server() {
         "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
     );
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let said = folder.tarn(&["serve", "--listen", "127.0.0.1:0"]);
+    let said = folder.tarn("serve --listen 127.0.0.1:0");
     assert_snapshot!("wrong_sealing_key", said.all());
     for command in [&["key", "list", "admin"][..], &["user", "list"]] {
         assert_eq!(folder.tarn(command).all(), said.all());
     }
-    let check = folder.tarn(&["check-config"]);
+    let check = folder.tarn("check-config");
     assert_eq!(check.exit, 1);
-    assert!(
-        check.stderr.contains("is not the one of this database"),
-        "{}",
-        check.stderr
-    );
-    let replaced = folder.tarn(&["key", "replace-sealing-key"]);
-    assert_eq!(replaced.exit, 0, "{}", replaced.stderr);
-    assert_eq!(folder.tarn(&["key", "rotate", "admin"]).exit, 0);
+    check.tells("is not the one of this database");
+    folder.tarn("key replace-sealing-key").good();
+    folder.tarn("key rotate admin").good();
 }
 
 #[test]
@@ -263,9 +234,8 @@ fn no_command_makes_a_second_sealing_key_beside_that_of_the_server() {
     let said = folder.tarn_with(&import, &[], &pem);
     assert_snapshot!("sealing_key_not_told", said.all());
     assert!(!folder.path("tarn-data/secret.key").exists());
-    let said = folder.tarn_with(&import, &variables, &pem);
-    assert_eq!(said.exit, 0, "{}", said.stderr);
-    assert_eq!(folder.tarn(&["key", "list", "admin"]).exit, 1);
+    folder.tarn_with(&import, &variables, &pem).good();
+    assert_eq!(folder.tarn("key list admin").exit, 1);
     assert!(server.stop(Signal::TERM).0.success());
     assert!(!folder.path("tarn-data/secret.key").exists());
 }
@@ -273,8 +243,7 @@ fn no_command_makes_a_second_sealing_key_beside_that_of_the_server() {
 /// A registry with an organisation that has no key yet; the first account has one.
 fn with_acme() -> Folder {
     let folder = Folder::with_registry();
-    let said = folder.tarn(&["org", "add", "acme", "--owner", "admin"]);
-    assert_eq!(said.exit, 0, "{}", said.stderr);
+    folder.tarn("org add acme --owner admin").good();
     folder
 }
 

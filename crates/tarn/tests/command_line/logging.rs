@@ -2,8 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader},
     path::Path,
     process::{Child, ExitStatus, Stdio},
     thread,
@@ -12,26 +11,24 @@ use std::{
 
 use apk_testkit::v2::PackageBuilder;
 use rustix::process::{Pid, Signal, kill_process};
+use tarn_testkit::{Running, must_say};
 
 use crate::{
-    harness::{Folder, PASSWORD},
+    harness::{Folder, PASSWORD, PATIENCE, ask, ended},
     housekeeping::upload,
 };
 
-/// How long a server may take for what it does at once.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// A server whose standard output and standard error are what the test makes of them.
 struct Odd {
-    child: Child,
+    child: Running,
     address: String,
 }
 
 impl Odd {
     /// Starts it, and reads the address that `announced` brings.
     fn start(folder: &Folder, stdout: Stdio, stderr: Stdio) -> Child {
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--metrics", "on"];
-        let mut command = folder.command(&arguments, &[("TARN_ADMIN_PASSWORD", PASSWORD)]);
+        let line = "serve --listen 127.0.0.1:0 --metrics on";
+        let mut command = folder.command(line, &[("TARN_ADMIN_PASSWORD", PASSWORD)]);
         command.stdout(stdout).stderr(stderr).spawn().unwrap()
     }
 
@@ -43,19 +40,13 @@ impl Odd {
             .find_map(|line| Some(line.strip_prefix("listening on http://")?.to_owned()));
         Self {
             address: address.unwrap(),
-            child,
+            child: Running(child),
         }
     }
 
     /// The answer to a GET.
     fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
+        ask(&self.address, &format!("GET {path} HTTP/1.1"), b"")
     }
 
     fn lost_lines(&self) -> u64 {
@@ -94,21 +85,7 @@ impl Odd {
 
     fn stop(mut self) -> ExitStatus {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "the server does not end");
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Odd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        ended(&mut self.child)
     }
 }
 
@@ -192,6 +169,7 @@ fn a_standard_output_that_cannot_be_written_stops_nothing() {
         let mut child = Odd::start(&folder, stdout, File::create(&log).unwrap().into());
         drop(child.stdout.take());
         let address = logged_address(&log);
+        let child = Running(child);
         let server = Odd { child, address };
         assert!(
             server.get("/healthz").starts_with("HTTP/1.1 200"),
@@ -200,10 +178,7 @@ fn a_standard_output_that_cannot_be_written_stops_nothing() {
         assert!(server.stop().success(), "{broken}");
     }
     let log = fs::read_to_string(folder.path("full")).unwrap();
-    assert!(
-        log.contains("standard output could not be written"),
-        "{log}"
-    );
+    must_say(&log, "standard output could not be written");
 }
 
 /// The address in the log line of a server that starts.

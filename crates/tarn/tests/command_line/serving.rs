@@ -1,7 +1,7 @@
 //! `serve`: the first run, later runs, what keeps it from starting, and how it ends.
 
 use std::{
-    io::{Read, Write},
+    io::Write,
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
 };
@@ -9,7 +9,9 @@ use std::{
 use insta::assert_snapshot;
 use rustix::process::Signal;
 
-use crate::harness::{Folder, PASSWORD, names_in};
+use tarn_testkit::must_say;
+
+use crate::harness::{Folder, PASSWORD, ask, names_in};
 
 #[test]
 fn the_first_run_says_who_you_are_and_what_to_type() {
@@ -103,11 +105,11 @@ fn a_taken_port_does_not_cost_the_first_password() {
 fn a_second_server_on_the_folder_is_refused() {
     let folder = Folder::with_registry();
     let server = folder.serve(&[], &[]);
-    let said = folder.tarn(&["serve", "--listen", "127.0.0.1:0"]);
+    let said = folder.tarn("serve --listen 127.0.0.1:0");
     assert_eq!((said.exit, said.stdout.as_str()), (1, ""));
-    assert!(said.stderr.contains("another server"), "{}", said.stderr);
+    said.tells("another server");
     // The other commands go on beside the server.
-    assert_eq!(folder.tarn(&["user", "list"]).exit, 0);
+    folder.tarn("user list").good();
     assert_eq!(server.stop(Signal::TERM).0.code(), Some(0));
 }
 
@@ -119,7 +121,7 @@ fn packages_beside_a_new_database_are_reported_before_anything_happens() {
     folder.serve(&[], &[]).wait_for_log("does not know");
     std::fs::rename(folder.path("tarn-data/tarn.db"), folder.path("mislaid.db")).unwrap();
     let before = names_in(&folder.path("tarn-data"));
-    let said = folder.tarn(&["serve", "--listen", "127.0.0.1:0"]);
+    let said = folder.tarn("serve --listen 127.0.0.1:0");
     assert_snapshot!("database_mislaid", said.all());
     assert_eq!(names_in(&folder.path("tarn-data")), before);
     assert!(folder.path(&blob).exists());
@@ -134,14 +136,7 @@ fn packages_beside_a_new_database_are_reported_before_anything_happens() {
 fn a_folder_that_cannot_be_made_is_reported() {
     let folder = Folder::empty();
     folder.write("file", "");
-    let serve = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--data-dir",
-        "file/data",
-    ];
-    let said = folder.tarn(&serve);
+    let said = folder.tarn("serve --listen 127.0.0.1:0 --data-dir file/data");
     assert_eq!((said.exit, said.stdout.as_str()), (1, ""));
     assert_snapshot!("folder_not_made", said.stderr);
     assert_eq!(names_in(&folder.path(".")), ["file"]);
@@ -191,21 +186,13 @@ fn a_second_signal_ends_the_server_at_once() {
         server.signal(second);
         let (status, _, stderr) = server.wait();
         assert_eq!(status.code(), Some(code), "{stderr}");
-        assert!(
-            stderr.contains("error: stopped at once by a second signal"),
-            "{stderr}"
-        );
+        must_say(&stderr, "error: stopped at once by a second signal");
         drop(upload);
     }
 }
 
 /// Asks for `/healthz` on a connection of its own, and waits for the answer.
 fn healthz(address: &str) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .write_all(b"GET /healthz HTTP/1.1\r\nHost: tarn\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = ask(address, "GET /healthz HTTP/1.1", b"");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }

@@ -33,7 +33,7 @@ fn every_wrong_setting_is_reported_with_its_source_and_what_to_write() {
         ("TARN_SECRET_KEY_FILE", "nowhere"),
         ("TARN_CONFIG", "nowhere.toml"),
     ] {
-        let said = folder.tarn_with(&["serve"], &[(name, value)], "");
+        let said = folder.tarn_with("serve", &[(name, value)], "");
         assert_eq!((said.exit, said.stdout.as_str()), (2, ""), "{name}={value}");
         assert!(!said.stderr.contains("hunter2"), "{}", said.stderr);
         all.push_str(&said.stderr);
@@ -48,7 +48,7 @@ fn a_settings_file_is_refused_with_its_line() {
         "tarn.toml",
         "# ours\nlisten = \"127.0.0.1:0\"\nbase_url = \"https://a\"\n",
     );
-    assert_snapshot!("settings_file", folder.tarn(&["serve"]).all());
+    assert_snapshot!("settings_file", folder.tarn("serve").all());
 }
 
 #[test]
@@ -83,8 +83,9 @@ fn check_config_shows_each_setting_with_its_source() {
 #[test]
 fn check_config_makes_nothing() {
     let folder = Folder::empty();
-    let said = folder.tarn(&["check-config", "--json", "--listen", "127.0.0.1:0"]);
-    assert_eq!(said.exit, 0, "{}", said.stderr);
+    let said = folder
+        .tarn("check-config --json --listen 127.0.0.1:0")
+        .good();
     let settings: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(settings[0]["name"], "data-dir");
     assert_eq!(settings[0]["source"], "default");
@@ -95,13 +96,7 @@ fn check_config_makes_nothing() {
 fn check_config_fails_where_the_server_would() {
     let folder = Folder::empty();
     folder.write("file", "");
-    let said = folder.tarn(&[
-        "check-config",
-        "--data-dir",
-        "file",
-        "--listen",
-        "127.0.0.1:0",
-    ]);
+    let said = folder.tarn("check-config --data-dir file --listen 127.0.0.1:0");
     assert_eq!(said.exit, 1);
     assert_snapshot!("check_config_no_folder", said.stderr);
 }
@@ -122,7 +117,7 @@ fn both(folder: &Folder, variables: &[(&str, &str)]) -> String {
         names
     };
     let before = names();
-    let checked = folder.tarn_with(&["check-config", "--listen", "127.0.0.1:0"], variables, "");
+    let checked = folder.tarn_with("check-config --listen 127.0.0.1:0", variables, "");
     assert_eq!(checked.exit, served.exit, "{}", checked.stderr);
     assert!(
         checked.stderr.ends_with(&served.stderr),
@@ -154,7 +149,7 @@ fn check_config_says_what_the_server_says_of_keys_and_of_the_first_password() {
     fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
     all += &both(&folder, &[]);
     fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
-    assert_eq!(folder.tarn(&["key", "export", "admin"]).exit, 0);
+    folder.tarn("key export admin").good();
     let text = fs::read_to_string(&key).unwrap();
     fs::remove_file(&key).unwrap();
     all += &both(&folder, &[]);

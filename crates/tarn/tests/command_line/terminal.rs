@@ -11,6 +11,8 @@ use rustix::{
     termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
+use tarn_testkit::must_say;
+
 use crate::harness::Folder;
 
 /// A terminal and the two ends of what is typed and shown there.
@@ -42,7 +44,7 @@ fn a_password_that_is_typed_is_asked_for_twice_and_not_shown() {
     let folder = Folder::with_registry();
     for (second, exit) in [("correct horse", 0), ("correct hose", 2)] {
         let (mut near, far) = terminal();
-        let mut command = folder.command(&["user", "password", "admin"], &[]);
+        let mut command = folder.command("user password admin", &[]);
         command.stdin(far.try_clone().unwrap()).stderr(far);
         let mut child = command.spawn().unwrap();
         // Its ends of the terminal must not stay open here.
@@ -74,7 +76,7 @@ fn a_password_that_is_typed_is_asked_for_twice_and_not_shown() {
 fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was() {
     let folder = Folder::with_registry();
     let (mut near, far) = terminal();
-    let mut command = folder.command(&["user", "password", "admin"], &[]);
+    let mut command = folder.command("user password admin", &[]);
     command
         .stdin(far.try_clone().unwrap())
         .stderr(far.try_clone().unwrap());
@@ -120,10 +122,8 @@ fn push_draws_bars_on_a_terminal_and_takes_them_away() {
         url.starts_with("published http://"),
         "only data is on standard output: {url}"
     );
-    assert!(
-        shown.contains("1 package ") && shown.contains("hello-1.0-r0.apk"),
-        "{shown}"
-    );
+    must_say(&shown, "1 package ");
+    must_say(&shown, "hello-1.0-r0.apk");
     assert!(shown.contains('█') || shown.contains('░'), "{shown}");
     // Each bar is wiped out in the end.
     assert!(

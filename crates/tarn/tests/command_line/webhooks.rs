@@ -12,83 +12,60 @@ use insta::assert_snapshot;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Folder, Server};
-
-/// How long a message may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::harness::{Folder, PATIENCE, Server};
 
 #[test]
 fn webhooks_are_added_listed_changed_and_removed() {
     let folder = Folder::with_registry();
     let url = "https://ci.example.org/hooks/tarn?token=x";
     let long = format!("https://ci.example.org/{}", "a".repeat(2048));
-    let add = ["webhook", "add", "admin", url, "--secret-stdin"];
-    let add_one = [&add[..], &["--event", "published"]].concat();
-    let mut all = String::new();
-    for (arguments, input) in [
-        (&["webhook", "list", "admin"][..], ""),
-        (&["webhook", "list", "nobody"], ""),
+    let add = format!("webhook add admin {url} --secret-stdin");
+    let all = folder.session_with(&[
+        ("webhook list admin", ""),
+        ("webhook list nobody", ""),
         (&add, "a secret of the tests\n"),
-        (&add_one, "a secret of the tests\n"),
+        (
+            &format!("{add} --event published"),
+            "a secret of the tests\n",
+        ),
         (&add, ""),
         (&add, "with a bell\u{7}\n"),
-        (&["webhook", "add", "admin", "ci.example.org"], ""),
-        (&["webhook", "add", "admin", "ftp://ci.example.org/"], ""),
+        ("webhook add admin ci.example.org", ""),
+        ("webhook add admin ftp://ci.example.org/", ""),
+        ("webhook add admin https://a:b@ci.example.org/", ""),
+        (&format!("webhook add admin {long}"), ""),
+        (&format!("webhook add admin {url} --event renamed"), ""),
+        (&format!("webhook add admin {url} --event ping"), ""),
+        ("webhook list admin", ""),
+        ("webhook change admin 1", ""),
+        ("webhook change admin 1 --disable", ""),
         (
-            &["webhook", "add", "admin", "https://a:b@ci.example.org/"],
+            "webhook change admin 2 --url http://10.0.0.1/ --event deleted",
             "",
         ),
-        (&["webhook", "add", "admin", &long], ""),
-        (&["webhook", "add", "admin", url, "--event", "renamed"], ""),
-        (&["webhook", "add", "admin", url, "--event", "ping"], ""),
-        (&["webhook", "list", "admin"], ""),
-        (&["webhook", "change", "admin", "1"], ""),
-        (&["webhook", "change", "admin", "1", "--disable"], ""),
-        (
-            &[
-                "webhook",
-                "change",
-                "admin",
-                "2",
-                "--url",
-                "http://10.0.0.1/",
-                "--event",
-                "deleted",
-            ],
-            "",
-        ),
-        (&["webhook", "change", "admin", "3", "--enable"], ""),
-        (&["webhook", "test", "admin", "1"], ""),
-        (&["webhook", "change", "admin", "1", "--enable"], ""),
-        (&["webhook", "deliveries", "admin", "1"], ""),
-        (&["webhook", "test", "admin", "1"], ""),
-        (&["webhook", "test", "admin", "1"], ""),
-        (&["webhook", "deliveries", "admin", "1"], ""),
-        (&["webhook", "redeliver", "admin", "1"], ""),
-        (&["webhook", "change", "admin", "1", "--disable"], ""),
-        (&["webhook", "deliveries", "admin", "1"], ""),
-        (&["webhook", "redeliver", "admin", "1"], ""),
-        (&["webhook", "redeliver", "admin", "2"], ""),
-        (&["webhook", "change", "admin", "1", "--enable"], ""),
-        (&["webhook", "redeliver", "admin", "1"], ""),
-        (&["webhook", "deliveries", "admin", "1", "--limit", "1"], ""),
-        (
-            &["webhook", "deliveries", "admin", "1", "--state", "failed"],
-            "",
-        ),
-        (
-            &["webhook", "deliveries", "admin", "1", "--state", "lost"],
-            "",
-        ),
-        (&["webhook", "list", "admin"], ""),
-        (&["webhook", "remove", "admin", "1"], ""),
-        (&["webhook", "remove", "admin", "1"], ""),
-        (&["webhook", "list", "admin", "--json"], ""),
-    ] {
-        let said = folder.tarn_with(arguments, &[], input);
-        let shown = arguments.join(" ").replace(&long, "[long]");
-        all.push_str(&format!("$ tarn {shown}\n{}\n", said.all()));
-    }
+        ("webhook change admin 3 --enable", ""),
+        ("webhook test admin 1", ""),
+        ("webhook change admin 1 --enable", ""),
+        ("webhook deliveries admin 1", ""),
+        ("webhook test admin 1", ""),
+        ("webhook test admin 1", ""),
+        ("webhook deliveries admin 1", ""),
+        ("webhook redeliver admin 1", ""),
+        ("webhook change admin 1 --disable", ""),
+        ("webhook deliveries admin 1", ""),
+        ("webhook redeliver admin 1", ""),
+        ("webhook redeliver admin 2", ""),
+        ("webhook change admin 1 --enable", ""),
+        ("webhook redeliver admin 1", ""),
+        ("webhook deliveries admin 1 --limit 1", ""),
+        ("webhook deliveries admin 1 --state failed", ""),
+        ("webhook deliveries admin 1 --state lost", ""),
+        ("webhook list admin", ""),
+        ("webhook remove admin 1", ""),
+        ("webhook remove admin 1", ""),
+        ("webhook list admin --json", ""),
+    ]);
+    let all = all.replace(&long, "[long]");
     assert!(!all.contains("a secret of the tests"));
     assert_snapshot!("webhooks", all);
 }
@@ -96,14 +73,14 @@ fn webhooks_are_added_listed_changed_and_removed() {
 #[test]
 fn a_secret_that_is_made_is_printed_once_and_alone() {
     let folder = Folder::with_registry();
-    let said = folder.tarn(&["webhook", "add", "admin", "https://ci.example.org/"]);
+    let said = folder.tarn("webhook add admin https://ci.example.org/");
     let secret = said.line().to_owned();
     assert_eq!(secret.len(), 43);
     assert!(secret.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-    let said = folder.tarn(&["webhook", "change", "admin", "1", "--new-secret"]);
+    let said = folder.tarn("webhook change admin 1 --new-secret");
     assert_eq!(said.line().len(), 43);
     assert_ne!(said.line(), secret);
-    let listed = folder.tarn(&["webhook", "list", "admin", "--json"]);
+    let listed = folder.tarn("webhook list admin --json");
     assert!(!listed.stdout.contains(said.line()));
     // What the server will not send to is said at once, as far as the URL says it.
     let near = ["webhook", "add", "admin", "http://localhost:1/hook"];
@@ -123,12 +100,8 @@ fn a_secret_that_is_made_is_printed_once_and_alone() {
 #[test]
 fn networks_that_are_none_are_refused() {
     let folder = Folder::empty();
-    let check = [
-        "check-config",
-        "--webhook-allowed-networks",
-        "10.0.0.0/8,intranet",
-    ];
-    assert_snapshot!("webhook_networks", folder.tarn(&check).all());
+    let check = "check-config --webhook-allowed-networks 10.0.0.0/8,intranet";
+    assert_snapshot!("webhook_networks", folder.tarn(check).all());
 }
 
 /// The bodies of the requests to a receiver of this test.
@@ -162,7 +135,7 @@ fn receiver() -> (String, mpsc::Receiver<String>) {
 fn newest(folder: &Folder, state: &str) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let said = folder.tarn(&["webhook", "deliveries", "admin", "1", "--json"]);
+        let said = folder.tarn("webhook deliveries admin 1 --json");
         let deliveries: Value = serde_json::from_str(&said.stdout).unwrap();
         let newest = &deliveries[0];
         // While the first attempt is under way there is neither.
@@ -186,7 +159,7 @@ fn a_running_server_sends_a_test_where_it_may_and_nowhere_else() {
     let (url, bodies) = receiver();
     folder.tarn(&["webhook", "add", "admin", &url]);
     let server = folder.serve(&[], &[]);
-    assert_eq!(folder.tarn(&["webhook", "test", "admin", "1"]).line(), "1");
+    assert_eq!(folder.tarn("webhook test admin 1").line(), "1");
     let refused = newest(&folder, "pending");
     assert_eq!(refused["attempts"], 1);
     let error = refused["error"].as_str().unwrap();
@@ -194,11 +167,11 @@ fn a_running_server_sends_a_test_where_it_may_and_nowhere_else() {
     assert!(bodies.try_recv().is_err());
     stop(server);
     // Gives up what is pending, so that a new test can be made.
-    folder.tarn(&["webhook", "change", "admin", "1", "--disable"]);
-    folder.tarn(&["webhook", "change", "admin", "1", "--enable"]);
+    folder.tarn("webhook change admin 1 --disable");
+    folder.tarn("webhook change admin 1 --enable");
 
     let server = folder.serve(&["--webhook-allowed-networks", "127.0.0.0/8"], &[]);
-    assert_eq!(folder.tarn(&["webhook", "test", "admin", "1"]).line(), "2");
+    assert_eq!(folder.tarn("webhook test admin 1").line(), "2");
     let body = bodies.recv_timeout(PATIENCE).unwrap();
     let delivered = newest(&folder, "delivered");
     assert_eq!(delivered["status"], 200);

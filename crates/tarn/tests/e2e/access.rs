@@ -16,10 +16,7 @@ fn server_with_owners() -> Server {
     let server = Server::start();
     for (name, visibility) in OWNERS {
         server.add_user(name, visibility);
-        let upload = server.alpine(name, "/v1/main").user(ADMIN);
-        upload
-            .upload_bytes(&Package::new("hello", "1.0-r0").bytes())
-            .expect(201);
+        server.publish_for(name, "v1/main", &Package::new("hello", "1.0-r0"));
     }
     server.add_user("dave", "public");
     server
@@ -28,19 +25,16 @@ fn server_with_owners() -> Server {
 /// An organisation `acme`, private, with `hello-1.0-r0` in `v1/main`, of which erin is a reader.
 fn add_acme(server: &Server) {
     server.add_user("erin", "public");
-    let add = "org add acme --owner admin --visibility private";
-    server.tarn(&add.split(' ').collect::<Vec<_>>(), "");
-    server.tarn(&["org", "member", "acme", "erin", "--role", "read"], "");
-    let upload = server.alpine("acme", "/v1/main").user(ADMIN);
-    upload
-        .upload_bytes(&Package::new("hello", "1.0-r0").bytes())
-        .expect(201);
+    server.tarn("org add acme --owner admin --visibility private");
+    server.tarn("org member acme erin --role read");
+    server.publish_for("acme", "v1/main", &Package::new("hello", "1.0-r0"));
 }
 
 fn token(server: &Server, arguments: &str) -> String {
-    let arguments = format!("token add {arguments}");
-    let arguments: Vec<&str> = arguments.split(' ').collect();
-    format!("x:{}", server.tarn(&arguments, "").trim())
+    format!(
+        "x:{}",
+        server.tarn(&format!("token add {arguments}")).trim()
+    )
 }
 
 #[test]
@@ -103,8 +97,7 @@ fn apk_goes_on_under_a_former_name() {
     let carol = credentials_of("carol");
     let upload = |owner: &str, name: &str| {
         let package = Package::new(name, "1.0-r0").bytes();
-        let call = server.alpine(owner, "/v1/main").user(ADMIN);
-        call.upload_bytes(&package).expect(201);
+        server.upload(owner, "v1/main", &package).expect(201);
     };
     upload("carol", "before");
     let token = server.add_token("carol", "read:package");
@@ -112,15 +105,14 @@ fn apk_goes_on_under_a_former_name() {
     let apk = Apk::new(&alpine, &[server.repository_as(&way, "carol", "v1/main")]);
     let apk = apk.trusting(&server, "carol", &carol);
     apk.expect(&["add", "before"]);
-    server.tarn(&["user", "rename", "carol", "caroline"], "");
+    server.tarn("user rename carol caroline");
     upload("caroline", "after");
     // The key has the name that it had, and the index is where the old address leads to. apk says that it was led there.
     let run = apk.run(&["add", "after"]);
     assert!(run.success, "{}", run.output);
     assert!(run.output.contains("redirected to"), "{}", run.output);
     apk.must_have("usr/share/tarn/after", "1.0-r0");
-    let refused = server.alpine("carol", "/v1/main").user(ADMIN);
-    let refused = refused.upload_bytes(&Package::new("late", "1.0-r0").bytes());
+    let refused = server.upload("carol", "v1/main", &Package::new("late", "1.0-r0").bytes());
     assert!(refused.expect(404).text().contains("caroline"));
 }
 
@@ -128,10 +120,11 @@ fn apk_goes_on_under_a_former_name() {
 fn a_token_of_an_organisation_publishes_where_its_limits_let_it() {
     found!(curl_or_leave_out());
     let server = Server::start();
-    server.tarn(&["org", "add", "acme", "--owner", "admin"], "");
-    let add = "token add --org acme --name ci --scope write:package,no-delete --limit acme/edge/*";
-    let arguments: Vec<&str> = add.split(' ').collect();
-    let way = format!("ci:{}", server.tarn(&arguments, "").trim());
+    server.tarn("org add acme --owner admin");
+    let way = token(
+        &server,
+        "--org acme --name ci --scope write:package,no-delete --limit acme/edge/*",
+    );
     let package = Package::new("hello", "1.0-r0").bytes();
     let upload = |path: &str| {
         let call = server.alpine("acme", path).user(&way);

@@ -1,42 +1,28 @@
 //! The certificate that an authority issues by ACME: Pebble, which looks for the server on loopback as Let's Encrypt would on port 443.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, process::Command};
 
 use tarn_testkit::{Postgres, free_address, left_out};
 
 use crate::{
-    harness::{
-        Apk, Curl, Package, Server, alpine_or_leave_out, becomes_true, curl_or_leave_out,
-        pebble::Pebble,
-    },
+    harness::{Apk, Curl, Package, Server, alpine_or_leave_out, curl_or_leave_out, pebble::Pebble},
     tls::certificate,
 };
 
-const PATIENCE: Duration = Duration::from_secs(90);
 const YEAR: u32 = 365 * 86_400;
 
 /// The arguments with which a server on that port asks that authority for a certificate for `name`.
-fn arguments(port: u16, directory: &str, name: &str) -> Vec<String> {
-    let listen = format!("127.0.0.1:{port}");
-    let ca = certificate("first").to_str().unwrap().to_owned();
-    [
-        ["--listen", &listen],
-        ["--acme-domain", name],
-        ["--acme-email", "admin@example.org"],
-        ["--acme-directory", directory],
-        ["--acme-ca", &ca],
-        ["--metrics", "on"],
-    ]
-    .concat()
-    .into_iter()
-    .map(str::to_owned)
-    .collect()
+fn arguments(port: u16, directory: &str, name: &str) -> String {
+    let ca = certificate("first");
+    format!(
+        "--listen 127.0.0.1:{port} --acme-domain {name} --acme-email admin@example.org --acme-directory {directory} \
+         --acme-ca {} --metrics on",
+        ca.display()
+    )
 }
 
-fn start(port: u16, directory: &str, name: &str, more: &[&str]) -> Server {
-    let own = arguments(port, directory, name);
-    let own: Vec<&str> = own.iter().map(String::as_str).collect();
-    Server::start_with(&[&own, more].concat())
+fn start(port: u16, directory: &str, name: &str) -> Server {
+    Server::start_with(&arguments(port, directory, name))
 }
 
 /// The certificates that a server shows to a client that verifies them for `localhost`. `None`: the client refuses them.
@@ -53,11 +39,10 @@ fn shown(server: &Server, pebble: &Pebble) -> Option<String> {
 
 fn wait_for_first(server: &Server, pebble: &Pebble) -> String {
     let mut first = None;
-    let issued = becomes_true(PATIENCE, || {
+    server.wait_until(|| {
         first = shown(server, pebble);
         first.is_some()
     });
-    assert!(issued, "{}", server.log());
     first.unwrap()
 }
 
@@ -98,7 +83,7 @@ fn a_certificate_is_ordered_and_is_there_again_after_a_restart() {
     let Some(pebble) = Pebble::start(port, YEAR) else {
         return;
     };
-    let server = start(port, &pebble.directory(), "LOCALHOST", &[]);
+    let server = start(port, &pebble.directory(), "LOCALHOST");
     assert!(server.base.starts_with("https://"), "{}", server.base);
     let first = wait_for_first(&server, &pebble);
     assert!(metric(&server, "tarn_certificate_expiry_timestamp_seconds") > 1_700_000_000);
@@ -113,22 +98,15 @@ fn a_certificate_is_ordered_and_is_there_again_after_a_restart() {
 
     if let Some(alpine) = alpine_or_leave_out() {
         let hello = Package::new("hello", "1.0-r0").bytes();
-        let upload = server.alpine("admin", "/v1/main").arg("-k");
-        upload
-            .user(crate::harness::server::ADMIN)
-            .upload_bytes(&hello)
-            .expect(201);
+        let upload = server.upload("admin", "v1/main", &hello);
+        upload.arg("-k").expect(201);
         let repository = server
             .repository("v1/main")
             .replace("127.0.0.1", "localhost");
         let root = pebble.root();
         let apk = Apk::new(&alpine, &[repository]).env("SSL_CERT_FILE", root.to_str().unwrap());
         let key = server.alpine("admin", "/key").arg("-k").expect(200);
-        let name = key
-            .require("content-disposition")
-            .split('"')
-            .nth(1)
-            .unwrap();
+        let name = key.file_name();
         apk.with_key(name, &key.body).expect(&["add", "hello"]);
     }
 
@@ -160,22 +138,12 @@ fn a_certificate_is_renewed_before_its_end_and_a_renewal_that_fails_is_reported(
     let Some(pebble) = Pebble::start(port, 15) else {
         return;
     };
-    let server = start(port, &pebble.directory(), "localhost", &[]);
+    let server = start(port, &pebble.directory(), "localhost");
     let first = wait_for_first(&server, &pebble);
-    let renewed = becomes_true(PATIENCE, || {
-        shown(&server, &pebble).is_some_and(|now| now != first)
-    });
-    assert!(renewed, "{}", server.log());
+    server.wait_until(|| shown(&server, &pebble).is_some_and(|now| now != first));
     drop(pebble);
-    let reported = becomes_true(PATIENCE, || {
-        metric(&server, "tarn_certificate_failed_orders") == 1
-    });
-    assert!(reported, "{}", server.log());
-    let log = server.log();
-    let line = log
-        .lines()
-        .find(|line| line.contains("was not renewed"))
-        .unwrap();
+    server.wait_until(|| metric(&server, "tarn_certificate_failed_orders") == 1);
+    let line = server.wait_for("was not renewed");
     for part in ["WARN", "localhost", "https://127.0.0.1:", "next="] {
         assert!(line.contains(part), "{part:?} in {line}");
     }
@@ -198,11 +166,8 @@ fn what_stands_in_the_way_of_a_certificate_is_said() {
             "the authority did not reach this server at localhost: ",
         ),
     ] {
-        let server = start(0, &pebble.directory(), name, &[]);
-        let is_said = becomes_true(PATIENCE, || server.log().contains(said));
-        let log = server.log();
-        assert!(is_said, "{said} in {log}");
-        let line = log.lines().find(|line| line.contains(said)).unwrap();
+        let server = start(0, &pebble.directory(), name);
+        let line = server.wait_for(said);
         assert!(line.contains("ERROR") && line.contains("hint="), "{line}");
         // It serves those who don't mind, and counts.
         assert_eq!(
@@ -227,19 +192,18 @@ fn servers_on_one_database_answer_for_each_other_and_share_the_certificate() {
     let url = postgres.url("tarn");
     // The second server gets no certificate: nothing answers at its directory.
     let nowhere = format!("https://127.0.0.1:{}/dir", free_address().port());
-    let two = start(port, &nowhere, "localhost", &["--database", &url]);
+    let with_database = |port, directory: &str| {
+        format!(
+            "{} --database {url}",
+            arguments(port, directory, "localhost")
+        )
+    };
+    let two = Server::start_with(&with_database(port, &nowhere));
     let key = two.data_folder().join("secret.key");
-    let more = [
-        "--database",
-        &url,
-        "--secret-key-file",
-        key.to_str().unwrap(),
-    ];
-    let one = start(0, &pebble.directory(), "localhost", &more);
+    let own = with_database(0, &pebble.directory());
+    let one = Server::start_with(&format!("{own} --secret-key-file {}", key.display()));
     let first = wait_for_first(&one, &pebble);
     let stopped = two.stop();
-    let mut own = arguments(port, &pebble.directory(), "localhost");
-    own.extend(["--database".to_owned(), url]);
-    let two = stopped.start_with(&own);
+    let two = stopped.start_with(&with_database(port, &pebble.directory()));
     assert_eq!(shown(&two, &pebble).as_ref(), Some(&first), "{}", two.log());
 }

@@ -119,38 +119,24 @@ fn fill(server: &Server, alpine: &Path) {
     for user in ["reader", "writer", "keeper", "root"] {
         server.add_user(user, "public");
     }
-    server.tarn(&["user", "admin", "root"], "");
+    server.tarn("user admin root");
     for (organisation, visibility) in [
         ("acme", "public"),
         ("vault", "private"),
         ("empty", "public"),
     ] {
-        server.tarn(
-            &[
-                "org",
-                "add",
-                organisation,
-                "--owner",
-                "admin",
-                "--visibility",
-                visibility,
-            ],
-            "",
-        );
+        server.tarn(&format!(
+            "org add {organisation} --owner admin --visibility {visibility}"
+        ));
     }
     for (user, role) in [("reader", "read"), ("writer", "write"), ("keeper", "admin")] {
-        server.tarn(&["org", "member", "vault", user, "--role", role], "");
+        server.tarn(&format!("org member vault {user} --role {role}"));
     }
     let hook = r#"{"config": {"url": "https://hooks.example/vault"}, "active": false}"#;
     let call = server.curl("/api/v1/orgs/vault/hooks").user(ADMIN);
-    let call = call.header("Content-Type: application/json").arg("-d");
-    call.arg(hook).expect(201);
-    let send = |owner: &str, repository: &str, bytes: &[u8]| {
-        let call = server.alpine(owner, &format!("/{repository}"));
-        call.user(ADMIN).upload_bytes(bytes).expect(201);
-    };
+    call.json(hook).expect(201);
     let publish = |owner: &str, repository: &str, package: Package| {
-        send(owner, repository, &package.bytes());
+        server.publish_for(owner, repository, &package);
     };
     publish("vault", "edge/main", Package::new("vaulted", "1.0-r0"));
     for arch in ["x86_64", "aarch64"] {
@@ -179,8 +165,10 @@ fn fill(server: &Server, alpine: &Path) {
         long.field("depend", &format!("so:lib{LONG}.so.1>=2")),
     );
     let three = Mkpkg::new("acme-three", "3.0-r0").info("tags", "metrics");
-    send("acme", "edge/three", &three.bytes(alpine));
-    server.tarn(&["org", "versions", "acme", "lenient"], "");
+    server
+        .upload("acme", "edge/three", &three.bytes(alpine))
+        .expect(201);
+    server.tarn("org versions acme lenient");
     publish(
         "acme",
         "edge/testing",

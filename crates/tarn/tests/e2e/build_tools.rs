@@ -54,7 +54,7 @@ impl<'a> Work<'a> {
 
     /// A text of a document, with this server, its administrator and its key.
     pub(crate) fn fill_in(&self, text: &str) -> String {
-        let host = self.server.base.strip_prefix("http://").unwrap();
+        let host = self.server.address();
         text.replace("https://USER:TOKEN@HOST", &format!("http://{ADMIN}@{host}"))
             .replace("https://HOST", &self.server.base)
             .replace("/OWNER/", "/admin/")
@@ -100,8 +100,7 @@ fn said(output: &Output) -> String {
 /// The file name of the key that signs the indexes of `admin`.
 pub(crate) fn key_of(server: &Server) -> String {
     let key = server.alpine("admin", "/key").user(ADMIN).expect(200);
-    let disposition = key.require("content-disposition");
-    disposition.split('"').nth(1).unwrap().to_owned()
+    key.file_name().to_owned()
 }
 
 #[test]
@@ -210,7 +209,7 @@ fn renovate_finds_the_versions() {
     for version in ["1.0-r0", "1.1-r0"] {
         server.publish("v3.23/main", &Package::new("hello", version));
     }
-    server.tarn(&["user", "visibility", "admin", "private"], "");
+    server.tarn("user visibility admin private");
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/renovate/main.mjs");
     let listing = block_of("docs/renovate.md", "customDatasources");
     let output = node
@@ -271,8 +270,7 @@ fn apko_builds_an_image(work: &Work<'_>) {
     assert!(built(&settings).unwrap().contains(file));
 
     // For a private owner the credentials in the address open the packages; the key has to be named.
-    work.server
-        .tarn(&["user", "visibility", "admin", "private"], "");
+    work.server.tarn("user visibility admin private");
     let refused = built(&settings).unwrap_err();
     assert!(refused.contains("401"), "{refused}");
     let private = work.fill_in(&block_of("docs/apko-melange.md", "USER:TOKEN@HOST"));
@@ -283,8 +281,7 @@ fn apko_builds_an_image(work: &Work<'_>) {
     assert!(!refused.contains("401"), "{refused}");
     let named = format!("contents:\n{repositories}  keyring:{keyring}  packages:{packages}");
     assert!(built(&named).unwrap().contains(file));
-    work.server
-        .tarn(&["user", "visibility", "admin", "public"], "");
+    work.server.tarn("user visibility admin public");
 }
 
 fn melange_builds_a_package(work: &Work<'_>, alpine: &Path) {

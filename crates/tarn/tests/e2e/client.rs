@@ -1,34 +1,38 @@
 //! `tarn push`, `tarn install-key` and `tarn import index` against a server, with the real apk behind them.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use apk::sign::{KeySize, SigningKey};
 
-use tarn_testkit::block_of;
+use tarn_testkit::{Line as _, block_of, must_say};
 
 use crate::{
-    harness::{Apk, Package, Server, alpine_or_leave_out, apk::bare, server::TARN},
+    harness::{Apk, Package, Server, alpine_or_leave_out, apk::bare, server::TARN, shell},
     tls::{certificate, folder_with, start},
 };
 
+/// How a command of `tarn` ended, and what it said.
+#[derive(Debug)]
+struct Ended {
+    exit: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
 /// Runs a command that needs no data folder, as a user without settings of their own.
-fn tarn(home: &Path, arguments: &[&str], token: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tarn"))
-        .args(arguments)
+fn tarn(home: &Path, line: &str, token: &str) -> Ended {
+    let output = Command::new(env!("CARGO_BIN_EXE_tarn"))
+        .args(line.words())
         .env("HOME", home)
         .env("NO_PROXY", "*")
         .env("TARN_TOKEN", token)
         .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+        .unwrap();
+    Ended {
+        exit: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
 }
 
 #[test]
@@ -37,132 +41,89 @@ fn what_push_publishes_over_tls_apk_installs_with_the_key_of_install_key() {
     let folder = folder_with("first");
     let server = start(folder.path());
     let token = server.add_token("admin", "write:package");
+    let home = folder.path();
+    let push = |line: &str| tarn(home, &format!("push {line}"), &token);
     // The certificate is for this name and not known; what asks whether the server is there does not mind.
-    let healthy = tarn(folder.path(), &["health", "--url", &server.base], "");
-    assert!(healthy.status.success(), "{}", text(&healthy.stderr));
+    let healthy = tarn(home, &format!("health --url {}", server.base), "");
+    assert_eq!(healthy.exit, Some(0), "{healthy:?}");
     let mut files = Vec::new();
-    for name in ["hello", "world", "anywhere"] {
-        let arch = if name == "anywhere" {
-            "noarch"
-        } else {
-            "x86_64"
-        };
-        let package = Package::new(name, "1.0-r0")
-            .arch(arch)
-            .file(&format!("usr/bin/{name}"), name);
-        files.push(
-            package
-                .write_into(folder.path())
-                .to_str()
-                .unwrap()
-                .to_owned(),
-        );
+    for (name, arch) in [
+        ("hello", "x86_64"),
+        ("world", "x86_64"),
+        ("anywhere", "noarch"),
+    ] {
+        let package = Package::new(name, "1.0-r0").arch(arch);
+        let package = package.file(&format!("usr/bin/{name}"), name);
+        files.push(package.write_into(home).display().to_string());
     }
     // One of the other format.
     let modern = apk_testkit::v3::PackageBuilder::new("modern", "1.0-r0")
         .build()
         .unwrap();
-    let path = folder.path().join("modern.apk");
+    let path = home.join("modern.apk");
     fs::write(&path, modern).unwrap();
-    files.push(path.to_str().unwrap().to_owned());
+    files.push(path.display().to_string());
     let to = format!("{}/admin/v1/main", server.base);
-    let mut arguments = vec!["push", "--to", &to, "--wait"];
-    arguments.extend(files.iter().map(String::as_str));
-    let refused = tarn(
-        folder.path(),
-        &[&arguments[..], &["--retries", "0"]].concat(),
-        &token,
-    );
-    let said = text(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains("authority that this machine does not know") && said.contains("--ca-file"),
-        "{said}"
-    );
+    let all = format!("--to {to} --wait {}", files.join(" "));
+    let refused = push(&format!("{all} --retries 0"));
+    let said = refused.stderr;
+    assert_eq!(refused.exit, Some(1), "{said}");
+    must_say(&said, "authority that this machine does not know");
+    must_say(&said, "--ca-file");
 
     // What is wrong can't pass, and is not tried again.
     let plain = to.replacen("https://", "http://", 1);
-    let refused = tarn(folder.path(), &["push", "--to", &plain, &files[0]], &token);
-    let said = text(&refused.stderr);
-    assert!(
-        said.contains(" did not answer with HTTP: ") && said.contains("write https://"),
-        "{said}"
-    );
+    let said = push(&format!("--to {plain} {}", files[0])).stderr;
+    must_say(&said, " did not answer with HTTP: ");
+    must_say(&said, "write https://");
     assert!(!said.contains("trying again"), "{said}");
     let own_folder = folder_with("authority");
     let own = start(own_folder.path());
-    let own_to = format!("{}/admin/v1/main", own.base);
-    let own_authority = certificate("authority");
-    let arguments_of_own = [
-        "push",
-        "--to",
-        &own_to,
-        &files[0],
-        "--ca-file",
-        own_authority.to_str().unwrap(),
-    ];
-    let refused = tarn(folder.path(), &arguments_of_own, &token);
-    let said = text(&refused.stderr);
-    assert!(
-        said.contains("is that of an authority, not of a server"),
-        "{said}"
-    );
-    assert!(
-        said.contains("caused by: ") && said.contains("CA:FALSE"),
-        "{said}"
-    );
+    let refused = push(&format!(
+        "--to {}/admin/v1/main {} --ca-file {}",
+        own.base,
+        files[0],
+        certificate("authority").display()
+    ));
+    let said = refused.stderr;
+    must_say(&said, "is that of an authority, not of a server");
+    must_say(&said, "caused by: ");
+    must_say(&said, "CA:FALSE");
     drop(own);
 
     let authority = certificate("first");
-    let authority = ["--ca-file", authority.to_str().unwrap()];
-    let pushed = tarn(
-        folder.path(),
-        &[&arguments[..], &authority].concat(),
-        &token,
-    );
-    let said = text(&pushed.stderr);
-    assert!(pushed.status.success(), "{said}");
-    assert_eq!(
-        text(&pushed.stdout).matches("published https://").count(),
-        4
-    );
+    let authority = authority.to_str().unwrap();
+    let pushed = push(&format!("{all} --ca-file {authority}"));
+    assert_eq!(pushed.exit, Some(0), "{pushed:?}");
+    assert_eq!(pushed.stdout.matches("published https://").count(), 4);
 
-    let apk = Apk::new(
-        &alpine,
-        &[server
-            .repository("v1/main")
-            .replace("127.0.0.1", "localhost")],
-    )
-    .env("SSL_CERT_FILE", certificate("first").to_str().unwrap());
+    let repository = server.repository("v1/main");
+    let repository = repository.replace("127.0.0.1", "localhost");
+    let apk = Apk::new(&alpine, &[repository]).env("SSL_CERT_FILE", authority);
     let keys = apk.keys();
     let owner = format!("{}/admin", server.base);
-    let install = ["install-key", &owner, "--keys-dir", keys.to_str().unwrap()];
-    let installed = tarn(folder.path(), &[&install[..], &authority].concat(), "");
-    assert!(installed.status.success(), "{}", text(&installed.stderr));
+    let into = format!("--keys-dir {} --ca-file {authority}", keys.display());
+    let installed = tarn(home, &format!("install-key {owner} {into}"), "");
+    assert_eq!(installed.exit, Some(0), "{installed:?}");
     apk.expect(&["add", "hello", "world", "anywhere"]);
     apk.must_have("usr/bin/anywhere", "anywhere");
 
     // The lines of the documents, with another package.
-    let home = folder.path();
     symlink(&*TARN, home.join("tarn")).unwrap();
     fs::create_dir(home.join("out")).unwrap();
     Package::new("later", "1.0-r0").write_into(&home.join("out"));
+    let variables = [
+        ("TARN_TOKEN", token.as_str()),
+        ("TARN_CA_FILE", authority),
+        ("HOME", home.to_str().unwrap()),
+    ];
     let shell = |block: &str| {
         let block = block
             .replace("export TARN_TOKEN=…", "")
             .replace("https://HOST/acme/v3.23/main", &to)
             .replace("https://packages.example.org/acme/v3.23/main", &to)
             .replace("https://packages.example.org/acme", &owner);
-        let mut shell = Command::new("sh");
-        shell.args(["-euc", &block]).current_dir(home);
-        shell.env("PATH", format!("{}:/usr/bin:/bin", home.display()));
-        shell.envs([("TARN_TOKEN", token.as_str()), ("NO_PROXY", "*")]);
-        shell
-            .env("TARN_CA_FILE", certificate("first"))
-            .env("HOME", home);
-        let ended = shell.output().unwrap();
-        assert!(ended.status.success(), "{block}: {}", text(&ended.stderr));
-        text(&ended.stdout)
+        shell(&block, home, &variables)
     };
     let said = shell(&block_of("docs/ci.md", "--wait out/*.apk"));
     assert!(said.starts_with("published https://"), "{said}");
@@ -170,11 +131,8 @@ fn what_push_publishes_over_tls_apk_installs_with_the_key_of_install_key() {
     assert!(said.starts_with("unchanged https://"), "{said}");
     fs::remove_dir_all(&keys).unwrap();
     let install = block_of("docs/client.md", "tarn install-key");
-    shell(&format!(
-        "{} --keys-dir {}",
-        install.trim_end(),
-        keys.display()
-    ));
+    let keys = keys.display();
+    shell(&format!("{} --keys-dir {keys}", install.trim_end()));
     apk.expect(&["add", "later"]);
 }
 
@@ -187,22 +145,14 @@ fn clients_of_an_imported_repository_notice_nothing() {
     let key = SigningKey::generate(KeySize::Rsa2048).unwrap();
     let private = folder.path().join("builder@example.org-5f.rsa");
     fs::write(&private, key.to_pkcs8_pem().unwrap().as_bytes()).unwrap();
-    let mut packages = Vec::new();
+    // The index that apk itself makes of them.
+    let mut line = format!("mkndx --allow-untrusted --sign-key {}", private.display());
+    line += &format!(" --output {}/Packages.adb", repository.display());
     for version in ["1.0-r0", "1.1-r0"] {
         let package = Package::new("hello", version).file("usr/bin/hello", version);
-        packages.push(package.write_into(&repository).to_str().unwrap().to_owned());
+        line += &format!(" {}", package.write_into(&repository).display());
     }
-    // The index that apk itself makes of them.
-    let index = repository.join("Packages.adb");
-    let mut arguments = vec![
-        "mkndx",
-        "--allow-untrusted",
-        "--sign-key",
-        private.to_str().unwrap(),
-    ];
-    arguments.extend(["--output", index.to_str().unwrap()]);
-    arguments.extend(packages.iter().map(String::as_str));
-    let made = bare(&alpine, &arguments);
+    let made = bare(&alpine, &line.words());
     assert!(made.success, "{}", made.output);
 
     let client = |line: String| {
@@ -216,26 +166,16 @@ fn clients_of_an_imported_repository_notice_nothing() {
     let before = client(format!("v3 {}", folder.path().join("repo").display()));
 
     let server = Server::start();
-    let data = server.data_folder().to_str().unwrap().to_owned();
     let stopped = server.stop();
-    let source = folder.path().join("repo");
-    let mut import = vec![
-        "import",
-        "index",
-        source.to_str().unwrap(),
-        "--data-dir",
-        &data,
-    ];
-    import.extend(["--owner", "admin", "--branch", "v1", "--repository", "main"]);
-    import.extend(["--signing-key", private.to_str().unwrap()]);
-    let imported = tarn(folder.path(), &import, "");
-    assert!(
-        imported.status.success(),
-        "{}{}",
-        text(&imported.stdout),
-        text(&imported.stderr)
+    let import = format!(
+        "import index {} --data-dir {} --owner admin --branch v1 --repository main --signing-key {}",
+        folder.path().join("repo").display(),
+        stopped.data_folder().display(),
+        private.display()
     );
-    assert_eq!(text(&imported.stdout).matches("imported ").count(), 2);
+    let imported = tarn(folder.path(), &import, "");
+    assert_eq!(imported.exit, Some(0), "{imported:?}");
+    assert_eq!(imported.stdout.matches("imported ").count(), 2);
     let server = stopped.start();
     assert_eq!(
         client(format!("v3 {}", server.repository("v1/main"))),

@@ -2,6 +2,8 @@
 
 use apk::sign::{KeySize, SigningKey};
 
+use tarn_testkit::must_say;
+
 use crate::harness::{
     Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out,
     server::{ADMIN, credentials_of},
@@ -19,35 +21,31 @@ fn what_a_command_changes_of_accounts_holds_from_the_next_request_on() {
         let package = Package::new("hello", "1.0-r0").bytes();
         upload.upload_bytes(&package).expect(201);
     }
-    let command = |line: &str, input: &str| {
-        let arguments: Vec<&str> = line.split(' ').collect();
-        server.tarn(&arguments, input)
-    };
     let status = |owner: &str, way: &str| server.alpine(owner, INDEX).user(way).run().status;
 
     let token = format!("x:{}", server.add_token("alice", "write:package"));
     let both = || [&credentials_of("alice"), &token].map(|way| status("alice", way));
     assert_eq!(both(), [200, 200]);
-    command("user disable alice", "");
+    server.tarn("user disable alice");
     assert_eq!(both(), [401, 401]);
     assert_eq!(status("alice", ""), 200, "the packages stay");
-    command("user enable alice", "");
+    server.tarn("user enable alice");
     assert_eq!(both(), [200, 200]);
 
     let input = "Another-Password-2\n";
-    command("user password carol --password-stdin", input);
+    server.tarn_with("user password carol --password-stdin", input);
     assert_eq!(status("carol", &credentials_of("carol")), 401);
     assert_eq!(status("carol", "carol:Another-Password-2"), 200);
     let token = format!("x:{}", server.add_token("carol", "read:package"));
     assert_eq!(status("carol", &token), 200);
-    command("token revoke --user carol --name read:package", "");
+    server.tarn("token revoke --user carol --name read:package");
     assert_eq!(status("carol", &token), 401);
 
-    command("org add acme --owner alice --visibility private", "");
+    server.tarn("org add acme --owner alice --visibility private");
     let member = || status("acme", "carol:Another-Password-2");
     assert_eq!(member(), 403);
     for (order, expected) in [("--role read", 404), ("--remove", 403)] {
-        command(&format!("org member acme carol {order}"), "");
+        server.tarn(&format!("org member acme carol {order}"));
         // There is no index yet.
         assert_eq!(member(), expected);
     }
@@ -59,20 +57,17 @@ fn an_imported_key_keeps_its_file_name_and_signs_from_then_on() {
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     let first = server.index("v1/main").signatures;
-    let exported = server.tarn(&["key", "export", "admin"], "");
+    let exported = server.tarn("key export admin");
     assert_eq!(exported, server.alpine("admin", "/key").expect(200).text());
 
     let folder = tempfile::tempdir().unwrap();
     let key = SigningKey::generate(KeySize::Rsa2048).unwrap();
     let file = folder.path().join("builder@example.org-5f3c0a11.rsa");
     std::fs::write(&file, key.to_pkcs8_pem().unwrap().as_bytes()).unwrap();
-    server.tarn(&["key", "import", "admin", file.to_str().unwrap()], "");
+    server.tarn(&["key", "import", "admin", file.to_str().unwrap()]);
 
-    let listed = server.tarn(&["key", "list", "admin"], "");
-    assert!(
-        listed.contains("builder@example.org-5f3c0a11.rsa.pub"),
-        "{listed}"
-    );
+    let listed = server.tarn("key list admin");
+    must_say(&listed, "builder@example.org-5f3c0a11.rsa.pub");
     let signatures = server.index("v1/main").signatures;
     assert!(
         signatures.contains(&".SIGN.RSA256.builder@example.org-5f3c0a11.rsa.pub".to_owned()),
@@ -86,8 +81,7 @@ fn an_imported_key_keeps_its_file_name_and_signs_from_then_on() {
         "attachment; filename=\"builder@example.org-5f3c0a11.rsa.pub\""
     );
 
-    let repositories = [server.repository("v1/main")];
-    let apk = Apk::new(&alpine, &repositories).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
     assert_eq!(apk.search(&[]), ["hello-1.0-r0"]);
     apk.expect(&["add", "hello"]);
     let server = server.stop().start();

@@ -91,7 +91,7 @@ fn three_nodes_of_the_compose_file_are_one_registry_also_when_one_is_killed() {
     });
     let addresses = nodes.iter().zip(["tarn-1", "tarn-2", "tarn-3"]);
     let lines = addresses.fold(NGINX.to_owned(), |lines, (node, name)| {
-        let address = node.base.strip_prefix("http://").unwrap();
+        let address = node.address();
         replaced(&lines, &format!("{name}:8080"), address)
     });
     let lines = replaced(&lines, "listen 80;", &format!("listen {};", place.address));

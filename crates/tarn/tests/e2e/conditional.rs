@@ -1,6 +1,6 @@
 //! Conditional requests never lie: a client that holds something older gets what is newer.
 
-use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out, server::ADMIN};
+use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out};
 
 const INDEX: &str = "/v1/main/x86_64/APKINDEX.tar.gz";
 
@@ -48,11 +48,7 @@ fn a_new_file_under_an_old_name_gets_a_new_entity_tag() {
     let path = "/v1/main/x86_64/hello-1.0-r0.apk";
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     let old = server.alpine("admin", path).expect(200);
-    server
-        .alpine("admin", path)
-        .user(ADMIN)
-        .method("DELETE")
-        .expect(204);
+    server.delete(path).expect(204);
     server.publish(
         "v1/main",
         &Package::new("hello", "1.0-r0").file("usr/new", "new"),

@@ -80,15 +80,8 @@ fn apk_reads_a_private_owner_by_netrc_and_by_http_auth() {
 fn a_password_with_special_characters_works_percent_encoded_in_the_address() {
     let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
-    let arguments = [
-        "user",
-        "add",
-        "dora",
-        "--password-stdin",
-        "--visibility",
-        "private",
-    ];
-    server.tarn(&arguments, "a:b@c/d%e f+g\u{fc}1\n");
+    let add = "user add dora --password-stdin --visibility private";
+    server.tarn_with(add, "a:b@c/d%e f+g\u{fc}1\n");
     let plain = "dora:a:b@c/d%e f+g\u{fc}1";
     let upload = server.alpine("dora", "/v1/main").user(plain);
     upload

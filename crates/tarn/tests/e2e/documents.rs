@@ -1,6 +1,6 @@
 //! What the documents tell readers to type: the first screen of the README, the tutorial, the examples for CI.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use tarn_testkit::block_of;
 use tempfile::TempDir;
@@ -12,7 +12,7 @@ use crate::{
         apk::bare,
         curl_or_leave_out,
         server::{ADMIN, TARN, credentials_of},
-        tools,
+        shell, tools,
     },
 };
 
@@ -22,15 +22,6 @@ fn wget_of(alpine: &Path) -> String {
         "wget() {{ {root}/lib/ld-musl-x86_64.so.1 --library-path {root}/lib:{root}/usr/lib {root}/bin/busybox wget \"$@\"; }}\n",
         root = alpine.display()
     )
-}
-
-/// Runs lines in a folder. Gives what they print.
-fn shell(lines: &str, folder: &Path) -> String {
-    let mut command = Command::new("/bin/sh");
-    command.args(["-euc", lines]).current_dir(folder);
-    let ended = command.env("no_proxy", "*").output().unwrap();
-    assert!(ended.status.success(), "{lines}: {ended:?}");
-    String::from_utf8(ended.stdout).unwrap()
 }
 
 /// Runs a block that is typed on a stock Alpine, up to where apk installs: the harness has an apk with a root of its own.
@@ -43,7 +34,7 @@ fn on_alpine(alpine: &Path, apk: &Apk, server: &Server, block: &str) {
         .replace("/etc/apk/keys", apk.keys().to_str().unwrap())
         .replace("/etc/apk/repositories", repositories.to_str().unwrap())
         .replace("KEY", &key_of(server));
-    shell(&format!("{wget}{fetch}"), Path::new("/"));
+    shell(&format!("{wget}{fetch}"), Path::new("/"), &[]);
 }
 
 /// A block about a server on this machine.
@@ -62,18 +53,12 @@ fn the_first_screen_of_the_readme_is_true() {
     Package::new("hello", "1.0-r0")
         .file("usr/bin/hello", "hello")
         .write_into(folder.path());
-    let publish = block_of(
-        "README.md",
-        "curl -sS --fail-with-body --user admin:PASSWORD",
-    );
-    shell(&with_server(&publish, &server), folder.path());
+    let publish = "curl -sS --fail-with-body --user admin:PASSWORD";
+    let publish = block_of("README.md", publish);
+    shell(&with_server(&publish, &server), folder.path(), &[]);
     let apk = Apk::new(&alpine, &[]);
-    on_alpine(
-        &alpine,
-        &apk,
-        &server,
-        &block_of("README.md", "wget -O /etc/apk/keys/KEY"),
-    );
+    let install = block_of("README.md", "wget -O /etc/apk/keys/KEY");
+    on_alpine(&alpine, &apk, &server, &install);
     apk.expect(&["add", "hello"]);
     apk.must_have("usr/bin/hello", "hello");
 }
@@ -88,28 +73,20 @@ fn the_tutorial_is_true() {
     std::os::unix::fs::symlink(&*TARN, work.at("bin/tarn")).unwrap();
     let settings = block_of("docs/tutorial.md", "# nfpm.yaml");
     let make = block_of("docs/tutorial.md", "nfpm package");
-    let publish = with_server(
-        &block_of("docs/tutorial.md", "--upload-file hello.apk"),
-        &server,
-    );
+    let publish = block_of("docs/tutorial.md", "--upload-file hello.apk");
+    let publish = with_server(&publish, &server);
     work.write("nfpm.yaml", &settings);
     let said = work.expect(&make);
     assert!(said.contains("hello") && said.contains("1.0.0"), "{said}");
     work.expect(&publish);
     let apk = Apk::new(&alpine, &[]);
-    on_alpine(
-        &alpine,
-        &apk,
-        &server,
-        &block_of("docs/tutorial.md", "wget -O /etc/apk/keys/KEY"),
-    );
+    let install = block_of("docs/tutorial.md", "wget -O /etc/apk/keys/KEY");
+    on_alpine(&alpine, &apk, &server, &install);
     apk.expect(&["add", "hello"]);
     apk.must_have("usr/bin/hello", "#!/bin/sh\necho hello\n");
 
-    work.write(
-        "nfpm.yaml",
-        &settings.replace("version: 1.0.0", "version: 1.0.1"),
-    );
+    let newer = settings.replace("version: 1.0.0", "version: 1.0.1");
+    work.write("nfpm.yaml", &newer);
     work.expect(&make);
     work.expect(&publish);
     for command in block_of("docs/tutorial.md", "apk update && apk upgrade")
@@ -137,7 +114,7 @@ fn the_guide_for_openwrt_is_true() {
         package.write_into(&alpine, &feed);
     }
     // As the guide says for images that carry a key of this curve.
-    let key = server.tarn(&["key", "rotate", "admin", "--type", "ec-p256"], "");
+    let key = server.tarn("key rotate admin --type ec-p256");
     assert!(key.trim_end().ends_with(".pem"), "{key}");
     let filled_in = |block: &str| {
         block
@@ -150,7 +127,7 @@ fn the_guide_for_openwrt_is_true() {
     let publish = filled_in(&block_of("docs/openwrt.md", "for file in bin/packages"));
     // What is there is no fault.
     for _ in 0..2 {
-        shell(&publish, folder.path());
+        shell(&publish, folder.path(), &[]);
     }
 
     let apk = Apk::new(&alpine, &[]).arch(arch).by_its_root();
@@ -162,7 +139,7 @@ fn the_guide_for_openwrt_is_true() {
     let (of_apk, others): (Vec<&str>, Vec<&str>) =
         device.lines().partition(|line| line.starts_with("apk "));
     let others = others.join("\n").replace("/etc/apk", etc.to_str().unwrap());
-    shell(&format!("{}{others}", wget_of(&alpine)), folder.path());
+    shell(&(wget_of(&alpine) + &others), folder.path(), &[]);
     assert_eq!(of_apk, ["apk update", "apk add tool"]);
     for line in of_apk {
         let words: Vec<&str> = line.split(' ').skip(1).collect();
@@ -174,13 +151,10 @@ fn the_guide_for_openwrt_is_true() {
     }
     // With the key that the device has fetched, and no other.
     fs::remove_dir_all(etc.join("keys")).unwrap();
-    let untrusted = apk.run(&["update"]).output;
-    assert!(untrusted.contains("UNTRUSTED"), "{untrusted}");
+    apk.must_refuse(&["update"]);
 
-    let json = shell(
-        &filled_in(&block_of("docs/openwrt.md", "/index.json")),
-        folder.path(),
-    );
+    let json = filled_in(&block_of("docs/openwrt.md", "/index.json"));
+    let json = shell(&json, folder.path(), &[]);
     let index = server.alpine("admin", &format!("/25.12/feed/{arch}/packages.adb"));
     let file = folder.path().join("packages.adb");
     fs::write(&file, index.expect(200).body).unwrap();
@@ -194,10 +168,10 @@ fn the_loops_of_ci_services_publish() {
     found!(curl_or_leave_out());
     let server = Server::start();
     server.add_user("alice", "public");
-    server.tarn(&["org", "add", "acme", "--owner", "alice"], "");
+    server.tarn("org add acme --owner alice");
     let words = block_of("docs/ci.md", "tarn token add");
     let words: Vec<&str> = words.split_whitespace().skip(1).collect();
-    let token = server.tarn(&words, "");
+    let token = server.tarn(&words);
     let folder = TempDir::new().unwrap();
     let out = folder.path().join("out");
     fs::create_dir(&out).unwrap();
@@ -215,11 +189,7 @@ fn the_loops_of_ci_services_publish() {
         let begin = block.find("for file in").unwrap();
         let end = begin + block[begin..].find("done").unwrap() + "done".len();
         let lines = block[begin..end].replace("https://HOST", &server.base);
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-euc", &lines]).current_dir(folder.path());
-        shell.envs([("TARN_TOKEN", token.trim()), ("no_proxy", "*")]);
-        let ended = shell.output().unwrap();
-        assert!(ended.status.success(), "{lines}: {ended:?}");
+        shell(&lines, folder.path(), &[("TARN_TOKEN", token.trim())]);
         let path = format!("/v3.23/main/x86_64/hello-1.{number}-r0.apk");
         server
             .alpine("acme", &path)

@@ -5,9 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::harness::{
-    Package, Server, becomes_true, random::Random, server::ADMIN, tools::strace_or_leave_out,
-};
+use crate::harness::{Package, Server, becomes_true, random::Random, tools::strace_or_leave_out};
 
 /// What writes, syncs, names and answers. Those with `?` are not on every machine.
 const TRACED: &str = "trace=fsync,fdatasync,?rename,renameat,renameat2,?link,linkat,write,pwrite64,\
@@ -30,8 +28,7 @@ fn what_was_answered_was_on_the_disk_before() {
     // The jobs of the start write into the same log. This one is the last.
     let database = Connection::open(server.data_folder().join("tarn.db")).unwrap();
     let last_job = "SELECT COUNT(*) FROM job_runs WHERE job = 'forget'";
-    let are_done = || database.query_row(last_job, [], |row| row.get(0)) == Ok(1);
-    assert!(becomes_true(Duration::from_secs(30), are_done));
+    server.wait_until(|| database.query_row(last_job, [], |row| row.get(0)) == Ok(1));
 
     let content = Random::new(7).bytes(300_000);
     let package = Package::new("second", "1.0-r0").file("usr/content", content);
@@ -54,8 +51,7 @@ fn what_was_answered_was_on_the_disk_before() {
     assert_eq!(syncs, 3, "bytes, folder, log");
 
     let path = "/v1/main/x86_64/second-1.0-r0.apk";
-    let delete = || server.alpine("admin", path).user(ADMIN).method("DELETE");
-    let calls = calls_of(&trace, "204", || delete().expect(204));
+    let calls = calls_of(&trace, "204", || server.delete(path).expect(204));
     let syncs = holds_only_whole(&calls, |calls| Ok(vec![recorded(calls, "204")?.synced]));
     assert_eq!(syncs, 1, "log");
 }

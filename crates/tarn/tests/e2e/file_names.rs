@@ -21,7 +21,7 @@ fn apk_finds_files_whatever_their_name_and_version_hold() {
     for (name, version) in packages {
         server.publish("v1/main", &Package::new(name, version));
     }
-    let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
     assert_eq!(apk.search(&[]).len(), packages.len());
     let names = packages.map(|(name, _)| name);
     apk.expect(&[&["add"], &names[..]].concat());

@@ -11,7 +11,9 @@ use tarn_testkit::block_of;
 use tempfile::TempDir;
 
 use crate::{
-    forge_import::{X86_64, counts, database, forge, import, report, text},
+    forge_import::{
+        X86_64, counts, database, expect_counts, forge, import, imported, report, text,
+    },
     harness::{
         Package,
         forge::Forge,
@@ -23,32 +25,29 @@ use crate::{
 fn what_was_deleted_or_renamed_here_does_not_come_back_by_itself() {
     let (forge, _) = forge();
     let data = TempDir::new().unwrap();
-    report(&import(&forge, &data, &[]));
+    imported(&forge, &data, "");
     let hello = "v3.23/main/x86_64/hello-1.0-r0.apk";
     for command in [
-        &["package", "delete", "alice", hello][..],
-        &["webhook", "delete", "alice", "1"],
-        &["expiry", "delete", "alice", "*/*"],
-        &[
-            "org", "team", "member", "acme", "readers", "dave", "--remove",
-        ],
-        &["org", "team", "delete", "acme", "devs"],
-        &["user", "delete", "erin"],
-        &["user", "rename", "carol", "caroline"],
+        &format!("package delete alice {hello}"),
+        "webhook delete alice 1",
+        "expiry delete alice */*",
+        "org team member acme readers dave --remove",
+        "org team delete acme devs",
+        "user delete erin",
+        "user rename carol caroline",
     ] {
         report(&tarn_in(data.path(), command));
     }
-    let said = report(&import(&forge, &data, &[]));
-    for (kind, expected) in [
+    let said = imported(&forge, &data, "");
+    let expected = [
         ("users", [0, 6, 1]),
         ("teams", [0, 0, 1]),
         ("members", [0, 2, 1]),
         ("packages", [0, 2, 2]),
         ("expiry rules", [0, 0, 2]),
         ("webhooks", [0, 0, 2]),
-    ] {
-        assert_eq!(counts(&said, kind), expected, "{kind}: {said}");
-    }
+    ];
+    expect_counts(&said, &expected);
     let why =
         "an earlier import brought it, and it was deleted here since; `--again` brings it back";
     for what in [
@@ -75,45 +74,41 @@ fn what_was_deleted_or_renamed_here_does_not_come_back_by_itself() {
         &Package::new("hello", "1.1-r0"),
     );
     forge.join(3, 2);
-    let more = report(&import(&forge, &data, &[]));
+    let more = imported(&forge, &data, "");
     assert_eq!(counts(&more, "packages"), [1, 2, 2]);
     assert_eq!(counts(&more, "members"), [1, 2, 1]);
 
-    let all = report(&import(&forge, &data, &["--again"]));
-    for (kind, expected) in [
+    let all = imported(&forge, &data, "--again");
+    let expected = [
         ("users", [1, 6, 0]),
         ("teams", [1, 0, 0]),
         ("members", [2, 3, 0]),
         ("packages", [1, 3, 1]),
         ("expiry rules", [1, 0, 1]),
         ("webhooks", [1, 0, 1]),
-    ] {
-        assert_eq!(counts(&all, kind), expected, "{kind}: {all}");
-    }
+    ];
+    expect_counts(&all, &expected);
 }
 
 #[test]
 fn a_key_is_imported_once_under_the_name_that_clients_of_the_forge_know() {
     let (forge, key) = forge();
     let data = TempDir::new().unwrap();
-    report(&import(&forge, &data, &[]));
-    report(&tarn_in(
-        data.path(),
-        &["user", "rename", "alice", "alicia"],
-    ));
-    report(&tarn_in(data.path(), &["user", "rename", "bob", "bobby"]));
+    imported(&forge, &data, "");
+    report(&tarn_in(data.path(), "user rename alice alicia"));
+    report(&tarn_in(data.path(), "user rename bob bobby"));
     // bob gets his key after he was renamed here.
     let later = SigningKey::generate(KeySize::Rsa2048).unwrap();
     forge.sign(2, &later.to_pkcs8_pem().unwrap());
-    let said = report(&import(&forge, &data, &[]));
+    let said = imported(&forge, &data, "");
     assert_eq!(counts(&said, "signing keys"), [1, 1, 0], "{said}");
     for (owner, name, key) in [("alicia", "alice", &key), ("bobby", "bob", &later)] {
-        let listed = report(&tarn_in(data.path(), &["key", "list", owner]));
+        let listed = report(&tarn_in(data.path(), &format!("key list {owner}")));
         let file = format!("{name}@{}.rsa.pub", key.public_key().fingerprint());
         assert_eq!(listed.matches(".rsa.pub").count(), 1, "{listed}");
         assert!(listed.contains(&file), "{listed}");
     }
-    let again = report(&import(&forge, &data, &[]));
+    let again = imported(&forge, &data, "");
     assert_eq!(counts(&again, "signing keys"), [0, 2, 0], "{again}");
 }
 
@@ -121,21 +116,21 @@ fn a_key_is_imported_once_under_the_name_that_clients_of_the_forge_know() {
 fn what_was_there_before_or_restored_keeps_its_date_and_its_downloads() {
     let (forge, _) = forge();
     let data = TempDir::new().unwrap();
-    report(&import(&forge, &data, &[]));
+    imported(&forge, &data, "");
     let hello = "v3.23/main/x86_64/hello-1.0-r0.apk";
     report(&tarn_in(
         data.path(),
-        &["package", "delete", "alice", hello],
+        &format!("package delete alice {hello}"),
     ));
     report(&tarn_in(
         data.path(),
-        &["package", "restore", "alice", hello],
+        &format!("package restore alice {hello}"),
     ));
     let past = "SELECT created_at || ' ' || downloads FROM package_files WHERE name = 'hello' AND removed_at IS NULL";
     let restored = text(&database(&data), past);
     assert!(!restored.starts_with("1600000000000000 "), "{restored}");
     assert!(restored.ends_with(" 7"), "{restored}");
-    let said = report(&import(&forge, &data, &[]));
+    let said = imported(&forge, &data, "");
     assert_eq!(counts(&said, "packages"), [0, 3, 1], "{said}");
     assert_eq!(text(&database(&data), past), restored);
 }
@@ -206,7 +201,7 @@ fn a_forge_of_a_thousand_packages_comes_whole_however_often_the_import_is_killed
             assert!((200..1_000).contains(&count.parse().unwrap()), "{count}");
         }
     }
-    let output = import(&forge, &data, &[]);
+    let output = import(&forge, &data, "");
     let progress = String::from_utf8(output.stderr.clone()).unwrap();
     for line in [
         "users: 20 of 20",
@@ -230,7 +225,7 @@ fn a_forge_of_a_thousand_packages_comes_whole_however_often_the_import_is_killed
     assert_eq!(text(&database(&data), dated), expected);
     let owners = "SELECT COUNT(*) || ' ' || SUM(kind = 'organisation') FROM owners";
     assert_eq!(text(&database(&data), owners), "25 5");
-    let again = report(&import(&forge, &data, &[]));
+    let again = imported(&forge, &data, "");
     assert_eq!(counts(&again, "packages"), [0, 1_000, 0]);
     assert_eq!(text(&database(&data), dated), expected);
 }

@@ -4,6 +4,7 @@ use std::{fs, process::Output, sync::Arc};
 
 use apk::sign::{KeySize, SigningKey};
 use rusqlite::Connection;
+use tarn_testkit::must_say;
 use tempfile::TempDir;
 
 use crate::{
@@ -45,11 +46,18 @@ pub(crate) fn forge() -> (Forge, SigningKey) {
     (forge, key)
 }
 
-pub(crate) fn import(forge: &Forge, data: &TempDir, more: &[&str]) -> Output {
-    let app_ini = forge.app_ini();
-    let mut arguments = vec!["import", "gitea", "--app-ini", app_ini.to_str().unwrap()];
-    arguments.extend(more);
-    tarn_in(data.path(), &arguments)
+/// Imports into that data folder, with more arguments on one line.
+pub(crate) fn import(forge: &Forge, data: &TempDir, more: &str) -> Output {
+    let line = format!(
+        "import gitea --app-ini {} {more}",
+        forge.app_ini().display()
+    );
+    tarn_in(data.path(), line.trim_end())
+}
+
+/// The same; it must end well. Gives the report.
+pub(crate) fn imported(forge: &Forge, data: &TempDir, more: &str) -> String {
+    report(&import(forge, data, more))
 }
 
 pub(crate) fn report(output: &Output) -> String {
@@ -65,6 +73,14 @@ pub(crate) fn counts(report: &str, kind: &str) -> Vec<u64> {
     numbers.map(|number| number.parse().unwrap()).collect()
 }
 
+/// That a report has these counts.
+#[track_caller]
+pub(crate) fn expect_counts(report: &str, expected: &[(&str, [u64; 3])]) {
+    for (kind, expected) in expected {
+        assert_eq!(counts(report, kind), expected, "{kind}: {report}");
+    }
+}
+
 pub(crate) fn database(data: &TempDir) -> Connection {
     Connection::open(data.path().join("tarn.db")).unwrap()
 }
@@ -78,13 +94,10 @@ fn a_dry_run_says_what_would_come_and_writes_nothing() {
     let (forge, _) = forge();
     let before = forge.content();
     let data = TempDir::new().unwrap();
-    let said = report(&import(&forge, &data, &["--dry-run"]));
+    let said = imported(&forge, &data, "--dry-run");
     assert_eq!(counts(&said, "users"), [7, 0, 0]);
     assert_eq!(counts(&said, "packages"), [3, 0, 1]);
-    assert!(
-        said.contains("packages: Alice/v3.23/main/x86_64/cut-1.0-r0.apk: "),
-        "{said}"
-    );
+    must_say(&said, "packages: Alice/v3.23/main/x86_64/cut-1.0-r0.apk: ");
     assert_eq!(files_below(data.path()), Vec::<std::path::PathBuf>::new());
     assert!(fs::read_dir(data.path()).unwrap().next().is_none());
     assert!(before == forge.content(), "the forge is only read");
@@ -95,8 +108,8 @@ fn everything_is_imported_once_and_the_rest_is_told() {
     let (forge, _) = forge();
     let before = forge.content();
     let data = TempDir::new().unwrap();
-    let said = report(&import(&forge, &data, &[]));
-    for (kind, expected) in [
+    let said = imported(&forge, &data, "");
+    let expected = [
         ("users", [7, 0, 0]),
         ("second factors", [1, 0, 1]),
         ("tokens", [1, 0, 1]),
@@ -107,9 +120,8 @@ fn everything_is_imported_once_and_the_rest_is_told() {
         ("packages", [3, 0, 1]),
         ("expiry rules", [1, 0, 1]),
         ("webhooks", [1, 0, 1]),
-    ] {
-        assert_eq!(counts(&said, kind), expected, "{kind}: {said}");
-    }
+    ];
+    expect_counts(&said, &expected);
     for why in [
         "organisations: packages: Tarn needs this name itself",
         "second factors: grace: Tarn has no security keys (WebAuthn), so the password is left out too",
@@ -147,8 +159,8 @@ fn everything_is_imported_once_and_the_rest_is_told() {
     );
     drop(rows);
 
-    let again = report(&import(&forge, &data, &[]));
-    for (kind, expected) in [
+    let again = imported(&forge, &data, "");
+    let expected = [
         ("users", [0, 7, 0]),
         ("tokens", [0, 1, 1]),
         ("organisations", [0, 1, 1]),
@@ -158,9 +170,8 @@ fn everything_is_imported_once_and_the_rest_is_told() {
         ("packages", [0, 3, 1]),
         ("expiry rules", [0, 1, 1]),
         ("webhooks", [0, 1, 1]),
-    ] {
-        assert_eq!(counts(&again, kind), expected, "{kind}: {again}");
-    }
+    ];
+    expect_counts(&again, &expected);
     assert_eq!(text(&database(&data), hello), "1600000000000000 7 bob");
 
     forge.publish(
@@ -168,9 +179,9 @@ fn everything_is_imported_once_and_the_rest_is_told() {
         X86_64,
         &Package::new("hello", "1.1-r0"),
     );
-    let more = report(&import(&forge, &data, &["--owner", "alice"]));
+    let more = imported(&forge, &data, "--owner alice");
     assert_eq!(counts(&more, "packages"), [1, 2, 1]);
-    let none = import(&forge, &data, &["--owner", "nobody"]);
+    let none = import(&forge, &data, "--owner nobody");
     assert_eq!(none.status.code(), Some(1));
 }
 
@@ -182,18 +193,8 @@ fn an_import_runs_beside_the_server_which_shows_at_once_what_came() {
     server
         .alpine("alice", "/v3.23/main/x86_64/APKINDEX.tar.gz")
         .expect(404);
-    let output = server.run_tarn(
-        &[
-            "import",
-            "gitea",
-            "--app-ini",
-            forge.app_ini().to_str().unwrap(),
-            "--merge",
-            "alice",
-        ],
-        "",
-    );
-    let said = report(&output);
+    let app_ini = forge.app_ini().display().to_string();
+    let said = server.tarn(&format!("import gitea --app-ini {app_ini} --merge alice"));
     assert_eq!(counts(&said, "packages"), [3, 0, 1], "{said}");
     let index = server.alpine("alice", "/v3.23/main/x86_64/APKINDEX.tar.gz");
     let index = index.user(&format!("alice:{TOKEN}")).expect(200);
@@ -211,7 +212,7 @@ fn people_sign_in_with_what_they_had_and_get_no_more_rights() {
     found!(curl_or_leave_out());
     let (forge, _) = forge();
     let data = Arc::new(TempDir::new().unwrap());
-    report(&import(&forge, &data, &[]));
+    imported(&forge, &data, "");
     let rows = database(&data);
     let hash = |name: &str| {
         let question = format!(
@@ -219,7 +220,7 @@ fn people_sign_in_with_what_they_had_and_get_no_more_rights() {
         );
         text(&rows, &question)
     };
-    let server = Server::start_on(Arc::clone(&data), &[]);
+    let server = Server::start_on(Arc::clone(&data), "");
     let index = "/v3.23/main/x86_64/APKINDEX.tar.gz";
     let signs_in = |credentials: &str, owner: &str, status: u16| {
         server.alpine(owner, index).user(credentials).expect(status);
@@ -274,11 +275,11 @@ fn a_token_of_the_forge_is_one_of_this_server_after_its_first_use() {
     found!(curl_or_leave_out());
     let (forge, _) = forge();
     let data = Arc::new(TempDir::new().unwrap());
-    report(&import(&forge, &data, &[]));
+    imported(&forge, &data, "");
     let rows = database(&data);
     let unknown = "SELECT CAST(COUNT(token_id) AS TEXT) FROM foreign_tokens";
     assert_eq!(text(&rows, unknown), "1");
-    let server = Server::start_on(Arc::clone(&data), &[]);
+    let server = Server::start_on(Arc::clone(&data), "");
     let upload = |version: &str| {
         let package = Package::new("new", version);
         server
@@ -307,12 +308,12 @@ fn a_token_of_the_forge_is_one_of_this_server_after_its_first_use() {
         .header(&format!("Authorization: token {TOKEN}"))
         .expect(401);
 
-    server.tarn(&["token", "revoke", "--user", "alice", "--name", "ci"], "");
+    server.tarn("token revoke --user alice --name ci");
     upload("1.4-r0").user(&format!("alice:{TOKEN}")).expect(401);
     server.stop();
-    let again = report(&import(&forge, &data, &[]));
+    let again = imported(&forge, &data, "");
     assert_eq!(counts(&again, "tokens"), [0, 1, 1]);
-    let server = Server::start_on(data, &[]);
+    let server = Server::start_on(data, "");
     let index = server.alpine("alice", "/v3.23/main/x86_64/APKINDEX.tar.gz");
     index.user(&format!("alice:{TOKEN}")).expect(401);
 }
@@ -322,8 +323,8 @@ fn apk_goes_on_with_the_key_of_the_forge() {
     let alpine = found!(alpine_or_leave_out());
     let (forge, key) = forge();
     let data = Arc::new(TempDir::new().unwrap());
-    report(&import(&forge, &data, &[]));
-    let server = Server::start_on(data, &[]);
+    imported(&forge, &data, "");
+    let server = Server::start_on(data, "");
     let name = format!("alice@{}.rsa.pub", key.public_key().fingerprint());
     let url = server.repository_as(&format!("alice:{TOKEN}"), "alice", "v3.23/main");
     let apk = Apk::new(&alpine, &[url]).with_key(&name, key.public_key().to_pem().as_bytes());
@@ -336,25 +337,22 @@ fn apk_goes_on_with_the_key_of_the_forge() {
 fn an_organisation_from_before_gets_no_members_however_often_a_forge_is_imported() {
     let (forge, _) = forge();
     let server = Server::start();
-    let tarn = |arguments: &[&str]| server.tarn(arguments, "");
     server.add_user("zoe", "public");
-    tarn(&["org", "add", "acme", "--owner", "zoe"]);
-    tarn(&["org", "team", "add", "acme", "devs", "--role", "write"]);
-    let app_ini = forge.app_ini();
-    let import = ["import", "gitea", "--app-ini", app_ini.to_str().unwrap()];
-    let merge = [&import[..], &["--merge", "acme"]].concat();
+    server.tarn("org add acme --owner zoe");
+    server.tarn("org team add acme devs --role write");
+    let import = format!("import gitea --app-ini {}", forge.app_ini().display());
     for run in 1..=2 {
-        let said = tarn(&merge);
+        let said = server.tarn(&format!("{import} --merge acme"));
         assert_eq!(counts(&said, "members")[0], 0, "run {run}: {said}");
         assert!(said.contains("the team existed here before"), "{said}");
-        let members = tarn(&["org", "members", "acme", "--json"]);
+        let members = server.tarn("org members acme --json");
         assert_eq!(members.matches("\"user\"").count(), 1, "{members}");
         assert!(members.contains("\"zoe\""), "{members}");
     }
     // Another account that has the name of one that was deleted is not that one.
-    tarn(&["user", "delete", "erin"]);
+    server.tarn("user delete erin");
     server.add_user("erin", "public");
-    let said = tarn(&import);
+    let said = server.tarn(&import);
     assert!(said.contains("users: erin: an earlier import"), "{said}");
 }
 
@@ -371,9 +369,9 @@ fn accounts_of_two_forges_with_one_name_are_merged_only_when_that_is_asked_for()
     let place = (10, 3, 1_690_000_000);
     second.publish(place, X86_64, &Package::new("other", "1.0-r0"));
     let data = TempDir::new().unwrap();
-    report(&import(&first, &data, &[]));
+    imported(&first, &data, "");
 
-    let said = report(&import(&second, &data, &[]));
+    let said = imported(&second, &data, "");
     assert_eq!(counts(&said, "users"), [1, 0, 6], "{said}");
     assert_eq!(counts(&said, "organisations"), [0, 0, 2], "{said}");
     assert_eq!(counts(&said, "packages"), [0, 0, 1], "{said}");
@@ -389,13 +387,9 @@ fn accounts_of_two_forges_with_one_name_are_merged_only_when_that_is_asked_for()
     };
     assert_eq!(tokens(&data), "0");
 
-    let unknown = import(&second, &data, &["--merge", "acne"]);
+    let unknown = import(&second, &data, "--merge acne");
     assert_eq!(unknown.status.code(), Some(1));
-    let said = report(&import(
-        &second,
-        &data,
-        &["--merge", "ACME", "--merge", "bob"],
-    ));
+    let said = imported(&second, &data, "--merge ACME --merge bob");
     assert_eq!(counts(&said, "users"), [0, 2, 5], "{said}");
     assert_eq!(counts(&said, "organisations"), [0, 1, 1], "{said}");
     assert_eq!(counts(&said, "packages"), [1, 0, 0], "{said}");
@@ -404,7 +398,7 @@ fn accounts_of_two_forges_with_one_name_are_merged_only_when_that_is_asked_for()
     assert!(said.contains(why), "{said}");
     assert_eq!(tokens(&data), "1");
     // The first forge is still known as it was.
-    let said = report(&import(&first, &data, &[]));
+    let said = imported(&first, &data, "");
     assert_eq!(counts(&said, "users"), [0, 7, 0], "{said}");
     assert_eq!(counts(&said, "members"), [0, 4, 0], "{said}");
 }

@@ -182,8 +182,7 @@ fn no_field_of_pkginfo_breaks_an_index() {
                 for (number, (key, value)) in cases.iter().enumerate().skip(client).step_by(4) {
                     let package = Package::new("hostile", "1.0-r0");
                     let package = package.pkginfo(pkginfo(&format!("h{number}"), key, value));
-                    let call = server.alpine("admin", "/v1/main").user(ADMIN);
-                    let answer = call.upload_bytes(&package.bytes()).run();
+                    let answer = server.upload("admin", "v1/main", &package.bytes()).run();
                     let shown = String::from_utf8_lossy(&value[..value.len().min(60)]).into_owned();
                     match answer.status {
                         201 => taken.lock().unwrap().push(format!("{key} = {shown:?}")),
@@ -321,8 +320,7 @@ fn no_shape_of_pkginfo_breaks_an_index() {
     let mut taken = Vec::new();
     for (what, info) in cases {
         let package = Package::new("hostile", "1.0-r0").pkginfo(info);
-        let call = server.alpine("admin", "/v1/main").user(ADMIN);
-        let answer = call.upload_bytes(&package.bytes()).run();
+        let answer = server.upload("admin", "v1/main", &package.bytes()).run();
         match answer.status {
             201 => taken.push(what.to_owned()),
             400 | 413 => answer.assert_plain_refusal(),
@@ -374,7 +372,7 @@ fn apk_reads_the_longest_line_that_is_taken() {
         server.publish(&branch, &Package::new("last", "1.0-r0"));
         let url = server.repository(&branch);
         for line in [url.clone(), format!("v3 {url}")] {
-            let apk = Apk::new(&alpine, std::slice::from_ref(&line)).trusting(&server, "admin", "");
+            let apk = Apk::of(&server, &alpine, &line);
             let all = ["first-1.0-r0", "last-1.0-r0", "longest-1.0-r0"];
             assert_eq!(apk.search(&[]), all, "{line}");
             if bytes == 0 {
@@ -398,8 +396,9 @@ fn texts_about_hostile_values_are_short_and_printable() {
     ] {
         for key in ["pkgname", "pkgver", "arch", "depend"] {
             let package = Package::new("h", "1.0-r0").pkginfo(pkginfo("h", key, value.as_bytes()));
-            let call = server.alpine("admin", "/v1/main").user(ADMIN);
-            let answer = call.upload_bytes(&package.bytes()).expect(400);
+            let answer = server
+                .upload("admin", "v1/main", &package.bytes())
+                .expect(400);
             answer.assert_plain_refusal();
             assert!(
                 answer.body.len() < 600,

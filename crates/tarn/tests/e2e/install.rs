@@ -3,10 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
+use tarn_testkit::must_say;
+
 use crate::harness::{
-    Apk, Package, Server, alpine_or_leave_out,
-    package::hex,
-    server::{ADMIN, PASSWORD},
+    Apk, Package, Server, alpine_or_leave_out, package::hex, server::PASSWORD, shell,
 };
 
 #[test]
@@ -41,8 +41,7 @@ fn the_key_has_the_name_that_signs_the_index() {
 
     let repositories = [server.repository("v1/main")];
     let untrusting = Apk::new(&alpine, &repositories);
-    let refused = untrusting.run(&["search"]);
-    assert!(refused.output.contains("UNTRUSTED"), "{}", refused.output);
+    untrusting.must_refuse(&["search"]);
     let trusting = untrusting.trusting(&server, "admin", "");
     assert_eq!(trusting.search(&[]), ["hello-1.0-r0"]);
 }
@@ -57,12 +56,9 @@ fn apk_finds_installs_upgrades_fetches_and_verifies() {
     server.publish("v1/main", &old);
 
     let repository = server.repository("v1/main");
-    let apk = Apk::new(&alpine, std::slice::from_ref(&repository)).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, &repository);
     let updated = apk.expect(&["update"]);
-    assert!(
-        updated.contains("OK: 2 distinct packages available"),
-        "{updated}"
-    );
+    must_say(&updated, "OK: 2 distinct packages available");
     assert_eq!(apk.search(&["hello"]), ["hello-1.0-r0", "libhello-2.0-r1"]);
     let policy = apk.expect(&["policy", "hello"]);
     assert_eq!(
@@ -77,10 +73,7 @@ fn apk_finds_installs_upgrades_fetches_and_verifies() {
     let new = Package::new("hello", "1.1-r0").field("depend", "so:libhello.so.2");
     server.publish("v1/main", &new);
     let upgraded = apk.expect(&["upgrade"]);
-    assert!(
-        upgraded.contains("Upgrading hello (1.0-r0 -> 1.1-r0)"),
-        "{upgraded}"
-    );
+    must_say(&upgraded, "Upgrading hello (1.0-r0 -> 1.1-r0)");
     apk.must_have("usr/share/tarn/hello", "1.1-r0");
     apk.expect(&["add", "hello=1.0-r0"]);
     apk.must_have("usr/share/tarn/hello", "1.0-r0");
@@ -146,31 +139,14 @@ fn the_commands_of_the_first_run_work_with_what_a_stock_alpine_has() {
     let folder = tempfile::tempdir().unwrap();
     let hello = Package::new("hello", "1.0-r0");
     std::fs::write(folder.path().join(hello.file_name()), hello.bytes()).unwrap();
-    let published = std::process::Command::new("sh")
-        .args(["-c", publish])
-        .current_dir(folder.path())
-        .env("TARN_ADMIN_PASSWORD", PASSWORD)
-        .status();
-    assert!(published.unwrap().success(), "{publish}");
+    let password = [("TARN_ADMIN_PASSWORD", PASSWORD)];
+    shell(publish, folder.path(), &password);
 
-    let apk = Apk::with_whole_root(&alpine, &[]);
-    let root = apk.root();
     // The repositories of Alpine itself are out of reach, and curl is not there.
-    std::fs::write(root.join("etc/apk/repositories"), "").unwrap();
-    let _ = std::fs::remove_file(root.join("usr/bin/curl"));
-    let mut typed = std::process::Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
-        typed.arg("--map-root-user");
-    }
-    let typed = typed
-        .arg("chroot")
-        .arg(&root)
-        .args(["/bin/sh", "-ec", &format!("{fetch_key}\n{install}")])
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .output()
-        .unwrap();
-    assert!(typed.status.success(), "{typed:?}");
+    let apk = Apk::stock(&alpine);
+    let _ = std::fs::remove_file(apk.root().join("usr/bin/curl"));
+    let typed = apk.inside(&format!("{fetch_key}\n{install}"), &[]);
+    assert!(typed.success, "{typed:?}");
     apk.must_have("usr/share/tarn/hello", "1.0-r0");
 }
 
@@ -198,8 +174,7 @@ fn one_owner_has_one_key_for_all_repositories_and_another_owner_another() {
     server.add_user("alice", "public");
     server.publish("v1/main", &Package::new("of-admin", "1-r0"));
     let package = Package::new("of-alice", "1-r0").bytes();
-    let upload = server.alpine("alice", "/v1/main").user(ADMIN);
-    upload.upload_bytes(&package).expect(201);
+    server.upload("alice", "v1/main", &package).expect(201);
 
     let repositories = [
         server.repository("v1/main"),
@@ -228,7 +203,7 @@ fn apk_installs_by_way_of_the_v3_index() {
         format!("{url}/x86_64/Packages.adb"),
         format!("{url}/x86_64/packages.adb"),
     ] {
-        let apk = Apk::new(&alpine, std::slice::from_ref(&line)).trusting(&server, "admin", "");
+        let apk = Apk::of(&server, &alpine, &line);
         assert_eq!(
             apk.search(&[]),
             ["hello-1.0-r0", "libhello-2.0-r1"],

@@ -14,22 +14,21 @@ use rustix::process::Signal;
 use crate::{
     harness::{
         Apk, Package, Server, alpine_or_leave_out, becomes_true, curl_or_leave_out, random::Random,
-        server::ADMIN,
     },
-    races::open_upload,
+    races::{content_length, open_upload},
 };
 
 #[test]
 fn an_upload_under_way_at_sigterm_is_finished() {
     found!(curl_or_leave_out());
     let server = Server::start();
-    let address = server.base.strip_prefix("http://").unwrap().to_owned();
+    let address = server.address().to_owned();
     let content = Random::new(11).bytes(2 << 20);
     let package = Package::new("slow", "1.0-r0").file("usr/content", content);
     let bytes = package.bytes();
     let (half, rest) = bytes.split_at(bytes.len() / 2);
 
-    let mut upload = open_upload(&server, bytes.len());
+    let mut upload = open_upload(&server, &content_length(bytes.len()));
     upload.write_all(half).unwrap();
     let idle = TcpStream::connect(&address).unwrap();
     thread::sleep(Duration::from_millis(300));
@@ -65,7 +64,7 @@ fn sigterm_and_sigint_end_an_idle_server_with_0() {
     found!(curl_or_leave_out());
     for signal in [Signal::TERM, Signal::INT] {
         let server = Server::start();
-        let address = server.base.strip_prefix("http://").unwrap();
+        let address = server.address();
         let _kept_open = TcpStream::connect(address).unwrap();
         server.signal(signal);
         let stopped = server.wait();
@@ -120,7 +119,7 @@ fn nothing_taken_is_lost_when_the_server_is_killed() {
         "{} of {sent}: tune the times",
         taken.len()
     );
-    let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
     let offered = apk.search(&[]);
     let names: Vec<&str> = offered
         .iter()
@@ -142,8 +141,7 @@ pub(crate) fn stream_of_uploads(
         let content = Random::new(u64::from(round * 1000 + client * 500 + number)).bytes(60_000);
         // Each package has a file of its own, so that all can be installed side by side.
         let package = Package::new(&name, "1-r0").file(&format!("usr/content/{name}"), content);
-        let call = server.alpine("admin", "/v1/main").user(ADMIN);
-        let answer = call.upload_bytes(&package.bytes()).run();
+        let answer = server.upload("admin", "v1/main", &package.bytes()).run();
         results.push((format!("{name}-1-r0"), answer.status));
         if killed.load(Ordering::Relaxed) {
             break;

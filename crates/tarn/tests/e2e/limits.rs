@@ -16,7 +16,6 @@ use apk::v3::{
     value::Value,
     writer::Writer,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{
     Compression,
     write::{DeflateEncoder, GzEncoder},
@@ -24,14 +23,19 @@ use flate2::{
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use crate::harness::{
-    Package, Server, curl_or_leave_out,
-    index::Index,
-    package::hex,
-    random::Random,
-    server::{ADMIN, files_below},
-    tar,
-    tools::{mounts_or_leave_out, unshared_mount},
+use crate::{
+    harness::{
+        Package, Server,
+        curl::bare,
+        curl_or_leave_out,
+        index::Index,
+        package::hex,
+        random::Random,
+        server::{ADMIN, files_below},
+        tar,
+        tools::{mounts_or_leave_out, unshared_mount},
+    },
+    races::{content_length, open_upload},
 };
 
 /// The size of the file in the large package.
@@ -98,20 +102,8 @@ fn a_package_of_a_gibibyte_streams_through_little_memory() {
     write_large_data_section(GIBIBYTE, &mut hash).unwrap();
     let datahash = hex(&hash.0.finalize());
     let url = format!("{}/api/packages/admin/alpine/v1/main", server.base);
-    let mut curl = Command::new("curl")
-        .args([
-            "-q",
-            "-sS",
-            "--noproxy",
-            "*",
-            "-u",
-            ADMIN,
-            "-w",
-            "%{http_code}",
-            "-T",
-            "-",
-            &url,
-        ])
+    let mut curl = bare("-w %{http_code} -T -")
+        .args(["-u", ADMIN, &url])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -129,22 +121,12 @@ fn a_package_of_a_gibibyte_streams_through_little_memory() {
     assert!(grown < ALLOWED_GROWTH, "the upload took {grown} KiB more");
 
     let path = format!("{url}/x86_64/large-1-r0.apk");
-    let download = Command::new("curl")
-        .args([
-            "-q",
-            "-sS",
-            "--noproxy",
-            "*",
-            "-o",
-            "/dev/null",
-            "-w",
-            "%{http_code} %{size_download}",
-            &path,
-        ])
+    let download = bare("-o /dev/null -w %{http_code}+%{size_download}")
+        .arg(&path)
         .output()
         .unwrap();
     let answer = String::from_utf8_lossy(&download.stdout).into_owned();
-    let (status, size) = answer.split_once(' ').unwrap();
+    let (status, size) = answer.split_once('+').unwrap();
     assert!(
         status == "200" && size.parse::<u64>().unwrap() > GIBIBYTE,
         "{answer}"
@@ -162,21 +144,20 @@ enum Pieces {
     Bytes,
 }
 
-/// An upload of which the head was sent. Each write is a segment of its own.
-fn begin_upload(server: &Server, pieces: Pieces, length: usize) -> TcpStream {
-    let framing = match pieces {
-        Pieces::Chunks => "Transfer-Encoding: chunked".to_owned(),
-        Pieces::Bytes => format!("Content-Length: {length}"),
-    };
-    let head = format!(
-        "PUT /api/packages/admin/alpine/v1/main HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {}\r\n{framing}\r\n\r\n",
-        STANDARD.encode(ADMIN)
-    );
-    let address = server.base.strip_prefix("http://").unwrap();
-    let mut upload = TcpStream::connect(address).unwrap();
-    upload.set_nodelay(true).unwrap();
-    upload.write_all(head.as_bytes()).unwrap();
-    upload
+impl Pieces {
+    fn framing(self, length: usize) -> String {
+        match self {
+            Self::Chunks => "Transfer-Encoding: chunked".to_owned(),
+            Self::Bytes => content_length(length),
+        }
+    }
+}
+
+/// The status line, and what comes with it, that a server answers to what was sent.
+fn answer_to(mut upload: &TcpStream) -> String {
+    let mut answer = [0; 1024];
+    let length = upload.read(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
 }
 
 #[test]
@@ -199,7 +180,7 @@ fn an_upload_takes_less_than_two_mebibytes_when_its_bytes_come_one_at_a_time() {
         let before = peak_memory(server.pid());
         let mut uploads: Vec<TcpStream> = packages
             .iter()
-            .map(|package| begin_upload(&server, pieces, package.len()))
+            .map(|package| open_upload(&server, &pieces.framing(package.len())))
             .collect();
         // By turns, so that the server has read a byte before the next one comes.
         for place in 0..packages.iter().map(Vec::len).max().unwrap() {
@@ -219,12 +200,7 @@ fn an_upload_takes_less_than_two_mebibytes_when_its_bytes_come_one_at_a_time() {
             if matches!(pieces, Pieces::Chunks) {
                 upload.write_all(b"0\r\n\r\n").unwrap();
             }
-            upload
-                .set_read_timeout(Some(Duration::from_secs(30)))
-                .unwrap();
-            let mut answer = [0; 1024];
-            let length = upload.read(&mut answer).unwrap();
-            let answer = String::from_utf8_lossy(&answer[..length]);
+            let answer = answer_to(upload);
             assert!(answer.starts_with("HTTP/1.1 201 "), "{name}: {answer}");
         }
         assert!(
@@ -314,17 +290,10 @@ fn hostile_window() -> Vec<u8> {
 
 /// Sends so many uploads up to their last byte and then that. Gives how many were refused for lack of memory; the others are no packages.
 fn refused_of(server: &Server, count: usize, body: &[u8]) -> usize {
-    let head = format!(
-        "PUT /api/packages/admin/alpine/v1/main HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {}\r\n\
-         Content-Length: {}\r\n\r\n",
-        STANDARD.encode(ADMIN),
-        body.len() + 1
-    );
-    let address = server.base.strip_prefix("http://").unwrap();
+    let length = content_length(body.len() + 1);
     let mut uploads: Vec<TcpStream> = (0..count)
         .map(|_| {
-            let mut upload = TcpStream::connect(address).unwrap();
-            upload.write_all(head.as_bytes()).unwrap();
+            let mut upload = open_upload(server, &length);
             upload.write_all(body).unwrap();
             upload
         })
@@ -333,13 +302,8 @@ fn refused_of(server: &Server, count: usize, body: &[u8]) -> usize {
     std::thread::sleep(Duration::from_secs(2));
     let mut refused = 0;
     for upload in &mut uploads {
-        upload
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
         upload.write_all(&[0]).unwrap();
-        let mut answer = [0; 1024];
-        let length = upload.read(&mut answer).unwrap();
-        let answer = String::from_utf8_lossy(&answer[..length]);
+        let answer = answer_to(upload);
         let is_refused = answer.starts_with("HTTP/1.1 503 ");
         assert!(
             is_refused || answer.starts_with("HTTP/1.1 400 "),
@@ -403,8 +367,7 @@ fn a_full_disk_gives_507_and_the_server_goes_on() {
         .file("usr/large", content)
         .bytes();
     for _ in 0..3 {
-        let upload = server.alpine("admin", "/v1/main").user(ADMIN);
-        let answer = upload.upload_bytes(&large).expect(507);
+        let answer = server.upload("admin", "v1/main", &large).expect(507);
         answer.assert_plain_refusal();
         assert_eq!(files_below(&folder_inside(&server)), before);
     }
@@ -418,8 +381,7 @@ fn a_full_disk_gives_507_and_the_server_goes_on() {
     // An owner who has a package, and no key yet: that is made with the first index.
     let carol = r#"{"username":"carol","password":"carol-Password-1"}"#;
     let add = server.curl("/api/v1/admin/users").user(ADMIN);
-    let add = add.method("POST").header("Content-Type: application/json");
-    add.arg("-d").arg(carol).expect(201);
+    add.json(carol).expect(201);
     let upload = server
         .alpine("carol", "/v1/main")
         .user("carol:carol-Password-1");
@@ -468,9 +430,8 @@ fn a_write_beyond_the_limit_on_file_sizes_gives_507_and_the_server_goes_on() {
     let large = Package::new("large", "1-r0")
         .file("usr/large", content)
         .bytes();
-    let upload = server.alpine("admin", "/v1/main").user(ADMIN);
-    upload
-        .upload_bytes(&large)
+    server
+        .upload("admin", "v1/main", &large)
         .expect(507)
         .assert_plain_refusal();
     assert_eq!(server.stored_files(), before);

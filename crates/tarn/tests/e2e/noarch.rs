@@ -94,11 +94,7 @@ fn a_noarch_package_is_deleted_at_any_path_that_serves_it() {
     for arch in ["noarch", "x86_64"] {
         server.publish("v1/main", &Package::new("script", "1.0-r0").arch("noarch"));
         let path = format!("/v1/main/{arch}/script-1.0-r0.apk");
-        server
-            .alpine("admin", &path)
-            .user(ADMIN)
-            .method("DELETE")
-            .expect(204);
+        server.delete(&path).expect(204);
         for served in ["noarch", "x86_64"] {
             let path = format!("/v1/main/{served}/script-1.0-r0.apk");
             server.alpine("admin", &path).expect(404);

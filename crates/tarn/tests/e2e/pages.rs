@@ -1,16 +1,14 @@
 //! What the pages tell people to type, typed: the text is read from the page and run by a stock Alpine.
 
-use std::process::{Command, Stdio};
+use tarn_testkit::must_say;
 
-use crate::harness::{Apk, Package, Server, alpine_or_leave_out, server::PASSWORD};
+use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl::bare, server::PASSWORD};
 
 /// A page as a browser gets it.
 fn page(server: &Server, path: &str) -> String {
-    let url = format!("{}{path}", server.base);
-    let output = Command::new("curl")
-        .args(["-q", "-sSf", "--noproxy", "*", "-H", "Accept: text/html"])
-        .arg(url)
-        .output();
+    let mut call = bare("-f");
+    call.args(["-H", "Accept: text/html"]);
+    let output = call.arg(format!("{}{path}", server.base)).output();
     String::from_utf8(output.unwrap().stdout).unwrap()
 }
 
@@ -23,34 +21,6 @@ fn commands(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// Runs that as root in a copy of Alpine. Gives whether it went well, and what it printed.
-fn run(apk: &Apk, text: &str, auth: Option<&str>) -> (bool, String) {
-    let mut shell = if rustix::process::geteuid().is_root() {
-        Command::new("chroot")
-    } else {
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "chroot"]);
-        command
-    };
-    shell.arg(apk.root()).args(["/bin/sh", "-c", text]);
-    shell.env_clear().env("HOME", "/root");
-    shell.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    if let Some(auth) = auth {
-        shell.env("AUTH", auth);
-    }
-    let output = shell.stdin(Stdio::null()).output().unwrap();
-    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said.push_str(&String::from_utf8_lossy(&output.stderr));
-    (output.status.success(), said)
-}
-
-/// A copy of Alpine that has no repositories yet.
-fn stock(alpine: &std::path::Path) -> Apk {
-    let apk = Apk::with_whole_root(alpine, &[]);
-    std::fs::write(apk.root().join("etc/apk/repositories"), "").unwrap();
-    apk
-}
-
 #[test]
 fn a_stock_alpine_does_what_the_page_says() {
     let alpine = found!(alpine_or_leave_out());
@@ -60,23 +30,23 @@ fn a_stock_alpine_does_what_the_page_says() {
     let commands = commands(&page);
     let of = |word: &str| {
         let found = commands.iter().find(|command| command.contains(word));
-        found.unwrap_or_else(|| panic!("{word}: {commands:#?}"))
+        found
+            .unwrap_or_else(|| panic!("{word}: {commands:#?}"))
+            .as_str()
     };
-    for text in [
-        of("/setup | sh").clone(),
-        of("echo http").clone(),
-        of("echo v3 ").clone(),
-    ] {
-        let apk = stock(&alpine);
-        let (done, said) = run(&apk, &text, None);
-        assert!(done, "{text}\n{said}");
-        let (done, said) = run(&apk, "apk add --no-interactive hello", None);
-        assert!(done, "{text}\n{said}");
+    for text in [of("/setup | sh"), of("echo http"), of("echo v3 ")] {
+        let apk = Apk::stock(&alpine);
+        let run = |text: &str| apk.inside(text, &[]);
+        for text in [text, "apk add --no-interactive hello"] {
+            let done = run(text);
+            assert!(done.success, "{text}\n{}", done.output);
+        }
         apk.must_have("usr/share/tarn/hello", "1.0-r0");
         // Once more changes nothing.
         if text.contains("/setup") {
-            let (done, said) = run(&apk, &text, None);
-            assert!(done && said.contains("already"), "{said}");
+            let done = run(text);
+            assert!(done.success, "{}", done.output);
+            must_say(&done.output, "already");
             let lines = apk.installed("etc/apk/repositories").unwrap();
             assert_eq!(lines.lines().count(), 1, "{lines}");
         }
@@ -88,15 +58,17 @@ fn the_script_sets_up_a_private_repository() {
     let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
-    server.tarn(&["user", "visibility", "admin", "private"], "");
-    let apk = stock(&alpine);
+    server.tarn("user visibility admin private");
+    let apk = Apk::stock(&alpine);
     let (scheme, host) = server.base.split_once("://").unwrap();
     let credentials = format!("admin:{PASSWORD}");
     let url = format!("{scheme}://{credentials}@{host}/api/packages/admin/alpine/v1/main/setup");
-    let (done, said) = run(&apk, &format!("wget -qO- {url} | sh"), None);
-    assert!(!done && said.contains("AUTH=USER:TOKEN"), "{said}");
-    let (done, said) = run(&apk, &format!("wget -qO- {url} | sh"), Some(&credentials));
-    assert!(done, "{said}");
-    let (done, said) = run(&apk, "apk add --no-interactive hello", None);
-    assert!(done, "{said}");
+    let line = format!("wget -qO- {url} | sh");
+    let refused = apk.inside(&line, &[]);
+    assert!(!refused.success, "{}", refused.output);
+    must_say(&refused.output, "AUTH=USER:TOKEN");
+    let done = apk.inside(&line, &[("AUTH", &credentials)]);
+    assert!(done.success, "{}", done.output);
+    let done = apk.inside("apk add --no-interactive hello", &[]);
+    assert!(done.success, "{}", done.output);
 }

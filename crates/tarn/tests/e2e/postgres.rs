@@ -1,6 +1,6 @@
 //! The metadata on PostgreSQL. What several servers on one database do is in `two_nodes.rs`.
 
-use tarn_testkit::Postgres;
+use tarn_testkit::{Postgres, must_say};
 
 use crate::harness::{Server, curl_or_leave_out};
 
@@ -29,13 +29,10 @@ fn a_command_makes_no_registry_in_a_database_that_has_none() {
     postgres.create("empty", None);
     let server = Server::start();
     let url = postgres.url("empty");
-    let output = server.run_tarn(&["user", "list", "--database", &url], "");
+    let output = server.run_tarn(&format!("user list --database {url}"), "");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{said}");
-    assert!(
-        said.contains("there is no registry in the database postgres://"),
-        "{said}"
-    );
+    must_say(&said, "there is no registry in the database postgres://");
     let tables = "SELECT COUNT(*) FROM pg_tables WHERE schemaname = 'public'";
     assert_eq!(postgres.sql("empty", tables), "0\n");
 }
@@ -64,16 +61,11 @@ fn a_database_that_is_away_is_not_called_busy() {
     );
     let line = log.lines().find(|line| line.contains("ERROR")).unwrap();
     assert!(line.contains("the database can't be reached"), "{line}");
-    assert!(
-        line.contains("postgres://") && line.contains("error="),
-        "{line}"
-    );
+    must_say(&line, "postgres://");
+    must_say(&line, "error=");
     assert!(!log.contains("deadpool"), "{log}");
     postgres.restart();
     server.curl("/healthz").expect(200);
     let again = server.log().split_off(log.len());
-    assert!(
-        again.contains("the database can be reached again"),
-        "{again}"
-    );
+    must_say(&again, "the database can be reached again");
 }

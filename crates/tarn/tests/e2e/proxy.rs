@@ -46,7 +46,7 @@ fn every_route_of_the_contract_is_there_behind_nginx_at_a_path() {
     indexes_and_packages(&nginx);
     who_may(&nginx, &server);
 
-    let apk = Apk::new(&alpine, &[format!("{at_base}/v1/main")]).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, format!("{at_base}/v1/main"));
     apk.expect(&["update"]);
     apk.expect(&["add", "hello", "script"]);
 
@@ -56,8 +56,7 @@ fn every_route_of_the_contract_is_there_behind_nginx_at_a_path() {
 
 fn keys(nginx: &Nginx, at_base: &str) {
     let key = read(nginx, "/key", &[], 200);
-    let disposition = key.require("content-disposition");
-    let name = disposition.split('"').nth(1).unwrap();
+    let name = key.file_name();
     for path in [format!("/{name}"), format!("/keys/{name}")] {
         assert_eq!(read(nginx, &path, &[], 200).body, key.body);
     }
@@ -168,7 +167,7 @@ fn removal(nginx: &Nginx) {
 }
 
 fn former_name(nginx: &Nginx, server: &Server) {
-    server.tarn(&["user", "rename", "admin", "boss"], "");
+    server.tarn("user rename admin boss");
     let path = "/v1/main/x86_64/hello-1.0-r0.apk";
     let moved = read(nginx, path, &[], 301);
     let expected = format!("/registry/api/packages/boss/alpine{path}");

@@ -6,20 +6,25 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::harness::{Apk, Package, Server, alpine_or_leave_out, server::ADMIN};
 
-/// An upload whose body is sent by hand. `length` is what the header promises.
-pub(crate) fn open_upload(server: &Server, length: usize) -> TcpStream {
-    let address = server.base.strip_prefix("http://").unwrap();
+/// An upload whose body is sent by hand, each write as a segment of its own. `framing` is the header that says how long it is.
+pub(crate) fn open_upload(server: &Server, framing: &str) -> TcpStream {
+    let address = server.address();
     let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
+    stream.set_nodelay(true).unwrap();
+    let patience = Some(Duration::from_secs(60));
+    stream.set_read_timeout(patience).unwrap();
     let credentials = STANDARD.encode(ADMIN);
     let head = format!(
         "PUT /api/packages/admin/alpine/v1/main HTTP/1.1\r\nHost: {address}\r\n\
-         Authorization: Basic {credentials}\r\nContent-Length: {length}\r\n\r\n"
+         Authorization: Basic {credentials}\r\n{framing}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
     stream
+}
+
+/// The framing of a body of that length.
+pub(crate) fn content_length(length: usize) -> String {
+    format!("Content-Length: {length}")
 }
 
 #[test]
@@ -33,8 +38,7 @@ fn of_two_uploads_of_one_file_at_once_one_wins() {
         let upload = |content: &str| {
             let package = Package::new(&format!("raced{round}"), "1.0-r0");
             let package = package.file("usr/share/tarn/who", content);
-            let call = server.alpine("admin", "/v1/main").user(ADMIN);
-            let call = call.upload_bytes(&package.bytes());
+            let call = server.upload("admin", "v1/main", &package.bytes());
             barrier.wait();
             (call.run().status, package.bytes())
         };
@@ -53,7 +57,7 @@ fn of_two_uploads_of_one_file_at_once_one_wins() {
         let winner = results.iter().find(|(status, _)| *status == 201).unwrap();
         assert!(served == winner.1, "round {round} serves the other file");
     }
-    let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
     let names: Vec<String> = (0..rounds).map(|round| format!("raced{round}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     // apk checks each file against the index: both must be of the same upload.
@@ -80,6 +84,6 @@ fn many_uploads_at_once_are_all_in_the_index() {
             });
         }
     });
-    let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
     assert_eq!(apk.search(&[]).len(), 48);
 }

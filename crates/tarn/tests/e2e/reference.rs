@@ -40,14 +40,9 @@ fn labels<'t>(text: &'t str, metric: &str) -> Vec<&'t str> {
 fn the_metrics_of_the_reference_are_those_of_a_server() {
     found!(curl_or_leave_out());
     // An authority that nothing answers for: its metrics are there, too.
-    let server = Server::start_with(&[
-        "--metrics",
-        "on",
-        "--acme-domain",
-        "localhost",
-        "--acme-directory",
-        "https://127.0.0.1:1/dir",
-    ]);
+    let server = Server::start_with(
+        "--metrics on --acme-domain localhost --acme-directory https://127.0.0.1:1/dir",
+    );
     // The second time there are requests that were counted.
     server.curl("/metrics").arg("-k").expect(200);
     let answer = server.curl("/metrics").arg("-k").expect(200);

@@ -1,6 +1,8 @@
 //! What is deleted is gone for every client, at once.
 
-use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out, server::ADMIN};
+use tarn_testkit::must_say;
+
+use crate::harness::{Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out};
 
 #[test]
 fn a_deleted_package_is_gone_for_apk() {
@@ -15,25 +17,14 @@ fn a_deleted_package_is_gone_for_apk() {
     assert_eq!(apk.search(&[]), ["goes-1.0-r0", "stays-1.0-r0"]);
 
     let path = "/v1/main/x86_64/goes-1.0-r0.apk";
-    server
-        .alpine("admin", path)
-        .user(ADMIN)
-        .method("DELETE")
-        .expect(204);
+    server.delete(path).expect(204);
     let updated = apk.expect(&["update"]);
-    assert!(
-        updated.contains("OK: 1 distinct packages available"),
-        "{updated}"
-    );
+    must_say(&updated, "OK: 1 distinct packages available");
     assert_eq!(apk.search(&[]), ["stays-1.0-r0"]);
     apk.expect_failure(&["add", "goes"]);
     apk.expect(&["add", "stays"]);
     server.alpine("admin", path).expect(404);
-    server
-        .alpine("admin", path)
-        .user(ADMIN)
-        .method("DELETE")
-        .expect(404);
+    server.delete(path).expect(404);
 }
 
 #[test]
@@ -52,11 +43,7 @@ fn an_index_whose_last_package_was_deleted_is_not_there() {
         .require("etag")
         .to_owned();
     let path = "/v1/main/x86_64/only-1.0-r0.apk";
-    server
-        .alpine("admin", path)
-        .user(ADMIN)
-        .method("DELETE")
-        .expect(204);
+    server.delete(path).expect(204);
     server
         .alpine("admin", index)
         .expect(404)
@@ -79,18 +66,13 @@ fn a_deleted_file_may_be_published_again_with_other_content() {
             server.alpine("admin", path).expect(200).body,
             package.bytes()
         );
-        let repositories = [server.repository("v1/main")];
-        let apk = Apk::new(&alpine, &repositories).trusting(&server, "admin", "");
+        let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
         apk.expect(&["add", "hello"]);
         assert_eq!(
             apk.installed("usr/share/tarn/round").as_deref(),
             Some(round)
         );
-        server
-            .alpine("admin", path)
-            .user(ADMIN)
-            .method("DELETE")
-            .expect(204);
+        server.delete(path).expect(204);
     }
 }
 
@@ -102,11 +84,7 @@ fn a_package_deleted_in_one_repository_stays_in_another() {
     server.publish("v1/main", &package);
     server.publish("v2/main", &package);
     let path = "/v1/main/x86_64/hello-1.0-r0.apk";
-    server
-        .alpine("admin", path)
-        .user(ADMIN)
-        .method("DELETE")
-        .expect(204);
+    server.delete(path).expect(204);
     let kept = server
         .alpine("admin", "/v2/main/x86_64/hello-1.0-r0.apk")
         .expect(200);

@@ -5,21 +5,20 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Duration,
 };
 
-use tarn_testkit::{ACCESS_KEY, S3Server, SECRET_KEY};
+use tarn_testkit::{ACCESS_KEY, S3Server, SECRET_KEY, must_say};
 
 use crate::{
     harness::{
-        Apk, Package, Server, alpine_or_leave_out, becomes_true, curl_or_leave_out,
+        Apk, Package, Server, alpine_or_leave_out,
+        curl::bare,
+        curl_or_leave_out,
         random::Random,
         server::{ADMIN, files_below},
     },
     limits::peak_memory,
 };
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a program with that store, and keeps nothing that was deleted.
 pub(crate) fn with_store(storage: &str) -> Command {
@@ -59,8 +58,7 @@ fn a_package_goes_into_the_store_and_to_apk_and_is_freed() {
     server.publish("v1/main", &Package::new("other", "1.0-r0"));
     assert_eq!(blobs_in(&objects).len(), 2);
     assert!(!server.data_folder().join("blobs").exists());
-    let repositories = [server.repository("v1/main")];
-    let apk = Apk::new(&alpine, &repositories).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
     apk.expect(&["add", "hello"]);
     let path = "/v1/main/x86_64/hello-1.0-r0.apk";
     let part = server
@@ -70,14 +68,9 @@ fn a_package_goes_into_the_store_and_to_apk_and_is_freed() {
     assert_eq!(part.body, hello.bytes()[10..20]);
 
     // A server that starts again has it, and one that starts with nothing to keep frees what was deleted.
-    let delete = |server: &Server| {
-        let call = server.alpine("admin", path).user(ADMIN);
-        call.method("DELETE").expect(204);
-    };
-    delete(&server);
+    server.delete(path).expect(204);
     let server = server.stop().start_below(with_store(&storage));
-    let freed = becomes_true(PATIENCE, || blobs_in(&objects).len() == 1);
-    assert!(freed, "{:?}\n{}", blobs_in(&objects), server.log());
+    server.wait_until(|| blobs_in(&objects).len() == 1);
     apk.set_repositories(&[server.repository("v1/main")]);
     apk.expect(&["update"]);
     apk.expect(&["add", "other"]);
@@ -113,14 +106,12 @@ fn garage_has_packages_as_well() {
         assert_eq!(part.expect(206).body, hello.bytes()[10..20]);
     };
     publish(&server);
-    let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
     apk.expect(&["add", "hello"]);
     // Freed, and taken again.
-    let call = server.alpine("admin", path).user(ADMIN);
-    call.method("DELETE").expect(204);
+    server.delete(path).expect(204);
     let server = server.stop().start_below(with_store(&storage));
-    let freed = || server.log().contains("space of deleted packages freed");
-    assert!(becomes_true(PATIENCE, freed), "{}", server.log());
+    server.wait_for("space of deleted packages freed");
     publish(&server);
     assert!(!server.log().contains("ERROR"), "{}", server.log());
 }
@@ -143,8 +134,8 @@ fn a_damaged_object_is_never_a_complete_download_and_is_replaced_by_an_upload() 
         fs::write(&object, damaged).unwrap();
         if flips {
             let url = format!("{}/api/packages/admin/alpine{path}", server.base);
-            let curl = Command::new("curl")
-                .args(["-q", "-sS", "--noproxy", "*", "-o", "/dev/null", &url])
+            let curl = bare("-o /dev/null")
+                .arg(&url)
                 .stderr(Stdio::null())
                 .status();
             assert!(
@@ -154,8 +145,9 @@ fn a_damaged_object_is_never_a_complete_download_and_is_replaced_by_an_upload() 
         } else {
             server.alpine("admin", path).expect(500);
         }
-        let call = server.alpine("admin", "/v1/main").user(ADMIN);
-        call.upload_bytes(&package.bytes()).expect(409);
+        server
+            .upload("admin", "v1/main", &package.bytes())
+            .expect(409);
         assert_eq!(server.alpine("admin", path).expect(200).body, bytes);
     }
 }
@@ -199,7 +191,7 @@ fn downloads_are_redirected_only_without_credentials_and_where_that_is_wanted() 
         .header(&format!("Host: {name}"))
         .expect(200);
 
-    let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
     apk.expect(&["add", "hello"]);
     apk.must_have("usr/share/tarn/hello", "1.0-r0");
 }
@@ -240,10 +232,7 @@ fn a_store_that_cannot_be_used_keeps_the_server_from_starting_and_is_named() {
         String::from_utf8(output.stderr).unwrap()
     };
     let said = refused(&gateway.url("e2e-not-there"), SECRET_KEY);
-    assert!(
-        said.contains("error: cannot open the store of the packages\n"),
-        "{said}"
-    );
+    must_say(&said, "error: cannot open the store of the packages\n");
     assert!(said.contains("there is no such bucket: make it"), "{said}");
     let said = refused(&gateway.make_place("e2e-refused"), "another-secret");
     assert!(said.contains("check AWS_SECRET_ACCESS_KEY"), "{said}");
@@ -253,18 +242,12 @@ fn a_store_that_cannot_be_used_keeps_the_server_from_starting_and_is_named() {
         "{said}"
     );
     let said = refused("s3://e2e-refused?zone=a", SECRET_KEY);
-    assert!(
-        said.contains("`zone` is no parameter of an S3 store"),
-        "{said}"
-    );
+    must_say(&said, "`zone` is no parameter of an S3 store");
 
     // The packages of another registry.
     let (_, storage, server) = server_with(gateway, "e2e-taken", "");
     server.publish("v1/main", &Package::new("hello", "1.0-r0"));
     drop(server);
     let said = refused(&storage, SECRET_KEY);
-    assert!(
-        said.contains("has the files of packages, and the database"),
-        "{said}"
-    );
+    must_say(&said, "has the files of packages, and the database");
 }

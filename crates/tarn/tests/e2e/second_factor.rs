@@ -89,7 +89,7 @@ fn with_a_second_factor_curl_needs_the_code_or_a_token() {
     upload.user(&alice).upload_bytes(&package).expect(201);
 
     let (uri, recovery) = enrol(&server);
-    let said = server.tarn(&["user", "factor", "alice", "--json"], "");
+    let said = server.tarn("user factor alice --json");
     assert!(said.contains(r#""second_factor": "on""#), "{said}");
     assert!(said.contains(r#""recovery_codes_left": 10"#), "{said}");
 
@@ -115,7 +115,7 @@ fn with_a_second_factor_curl_needs_the_code_or_a_token() {
     let request = server.alpine("alice", index);
     request.user(&format!("alice:{token}")).expect(200);
 
-    server.tarn(&["user", "factor", "alice", "--disable"], "");
+    server.tarn("user factor alice --disable");
     server.alpine("alice", index).user(&alice).expect(200);
     for secret in [recovery[0].expose(), &password_of("alice"), &token] {
         assert!(!server.log().contains(secret), "a secret in the log");
@@ -125,7 +125,7 @@ fn with_a_second_factor_curl_needs_the_code_or_a_token() {
 #[test]
 fn wrong_passwords_are_counted_for_the_source_that_a_proxy_tells_and_kept_when_the_server_stops() {
     found!(curl_or_leave_out());
-    let server = Server::start_with(&["--trusted-proxies", "127.0.0.1/32"]);
+    let server = Server::start_with("--trusted-proxies 127.0.0.1/32");
     let data = server.data_folder().to_owned();
     for guess in ["guess-1", "guess-2", "guess-3"] {
         let request = server.alpine("admin", "/key");

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     harness::{Package, Server, becomes_true, curl_or_leave_out},
-    races::open_upload,
+    races::{content_length, open_upload},
 };
 
 const IMPATIENT: [&str; 4] = ["--request-timeout", "1s", "--stall-timeout", "1s"];
@@ -33,7 +33,7 @@ fn wait_for_close(mut stream: &TcpStream) -> String {
 fn a_request_that_never_ends_its_head_is_cut_off() {
     found!(curl_or_leave_out());
     let server = Server::start_with(&IMPATIENT);
-    let address = server.base.strip_prefix("http://").unwrap();
+    let address = server.address();
     for sent in ["", "GET", "GET /healthz HTTP/1.1\r\nHost: x\r\n"] {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(sent.as_bytes()).unwrap();
@@ -54,7 +54,7 @@ fn an_upload_that_stands_still_is_cut_off_and_leaves_nothing() {
     server.publish("v1/main", &Package::new("first", "1-r0"));
     let before = server.stored_files();
     let bytes = Package::new("slow", "1-r0").bytes();
-    let mut stream = open_upload(&server, bytes.len());
+    let mut stream = open_upload(&server, &content_length(bytes.len()));
     stream.write_all(&bytes[..bytes.len() / 2]).unwrap();
     let said = wait_for_close(&stream);
     assert!(

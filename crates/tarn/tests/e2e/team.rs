@@ -1,6 +1,6 @@
 //! A registry of a team: an organisation over TLS, a token for CI, a private client, and a backup that is restored.
 
-use std::{os::unix::fs::symlink, path::Path, process::Command, sync::Arc};
+use std::{os::unix::fs::symlink, sync::Arc};
 
 use tarn_testkit::block_of;
 use tempfile::TempDir;
@@ -9,19 +9,11 @@ use crate::{
     harness::{
         Apk, Package, alpine_or_leave_out,
         server::{Server, TARN, credentials_of},
+        shell,
         tools::sqlite3_or_leave_out,
     },
     tls::{self, certificate, folder_with, start},
 };
-
-/// Runs a block of docs/backup.md in a folder.
-fn run(block: &str, folder: &Path) {
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
-    let mut shell = Command::new("sh");
-    shell.args(["-euc", block]).current_dir(folder);
-    let said = shell.env("PATH", path).output().unwrap();
-    assert!(said.status.success(), "{block}\n{said:?}");
-}
 
 #[test]
 fn a_team_publishes_from_ci_installs_privately_and_restores_its_backup() {
@@ -34,10 +26,7 @@ fn a_team_publishes_from_ci_installs_privately_and_restores_its_backup() {
     let server = start(with_certificate.path());
     server.add_user("ann", "public");
     server.add_user("bob", "public");
-    let tarn = |words: &str| {
-        let words: Vec<&str> = words.split(' ').collect();
-        server.tarn(&words, "").trim().to_owned()
-    };
+    let tarn = |line: &str| server.tarn(line).trim().to_owned();
     tarn("org add acme --owner ann --visibility private");
     tarn("org member acme bob --role read");
     let ci = tarn(
@@ -72,25 +61,20 @@ fn a_team_publishes_from_ci_installs_privately_and_restores_its_backup() {
     let folder = tempfile::tempdir().unwrap();
     symlink(server.data_folder(), folder.path().join("tarn-data")).unwrap();
     symlink(&*TARN, folder.path().join("tarn")).unwrap();
-    run(&block_of("docs/backup.md", ".backup"), folder.path());
-    run(
-        "mkdir apart && cp -a tarn-data/secret.key apart/ && rm tarn-data",
-        folder.path(),
-    );
+    let run = |block: &str| shell(block, folder.path(), &[]);
+    run(&block_of("docs/backup.md", ".backup"));
+    run("mkdir apart && cp -a tarn-data/secret.key apart/ && rm tarn-data");
     upload("/v3.23/main", "later").expect(201);
     let stopped = server.stop();
     assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
     drop(stopped);
 
     let restore = block_of("docs/backup.md", "tarn check-config --data-dir tarn-data");
-    run(&restore.replace("/ANOTHER/PLACE", "apart"), folder.path());
+    run(&restore.replace("/ANOTHER/PLACE", "apart"));
     let data = Arc::new(TempDir::new().unwrap());
-    run(
-        &format!("cp -a tarn-data/. {}", data.path().display()),
-        folder.path(),
-    );
+    run(&format!("cp -a tarn-data/. {}", data.path().display()));
     let arguments = tls::arguments(with_certificate.path());
-    let server = Server::start_on(data, &arguments.each_ref().map(String::as_str));
+    let server = Server::start_on(data, &arguments);
     apk.set_repositories(&repository(&server.base));
     // The same key signs, and bob's token and ann's password count.
     apk.expect(&["add", "other"]);

@@ -17,7 +17,7 @@ use tarn_testkit::{Postgres, S3Server};
 
 use crate::{
     harness::{
-        Answer, Apk, Package, Server, alpine_or_leave_out, becomes_true, curl_or_leave_out,
+        Answer, Apk, Package, Server, alpine_or_leave_out, curl_or_leave_out,
         nginx::{Nginx, Place},
         random::Random,
         server::{ADMIN, credentials_of, password_of},
@@ -26,8 +26,6 @@ use crate::{
     interruptions::stream_of_uploads,
     s3_store::{blobs_in, with_store},
 };
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 const INDEXES: [&str; 2] = [
     "/v1/main/x86_64/APKINDEX.tar.gz",
@@ -84,7 +82,7 @@ impl Nodes {
     fn command(&self, line: &str, input: &str) -> String {
         let line = format!("{line} --database {}", self.postgres.url("tarn"));
         let [one, _] = &self.both;
-        one.tarn(&line.split(' ').collect::<Vec<_>>(), input)
+        one.tarn_with(&line, input)
     }
 
     fn add_user(&self, arguments: &str) {
@@ -175,8 +173,7 @@ fn packages(nodes: &Nodes) {
     for round in 0..4 {
         let (publishes, deletes) = nodes.turn(round);
         let path = format!("/v1/main/x86_64/p{round}-1.0-r0.apk");
-        let call = deletes.alpine("admin", &path).user(ADMIN);
-        call.method("DELETE").expect(204);
+        deletes.delete(&path).expect(204);
         let listed = publishes.index("v1/main").packages();
         assert_eq!(listed.len(), 5 - round, "{listed:?}");
         publishes.alpine("admin", &path).expect(404);
@@ -246,9 +243,7 @@ fn tokens(nodes: &Nodes) {
         let made = grants
             .curl("/api/v1/users/bob/tokens")
             .user(&bob)
-            .header("Content-Type: application/json")
-            .arg("-d")
-            .arg(wanted)
+            .json(&wanted)
             .expect(201);
         let token = made.text().split(r#""sha1":""#).nth(1).unwrap();
         let bearer = format!("Authorization: Bearer {}", token.split('"').next().unwrap());
@@ -299,10 +294,8 @@ fn signed_in(first: &Server, second: &Server, session: &str) -> [u16; 2] {
 /// Sets bob's password as an administrator.
 fn set_password(node: &Server, password: &str) {
     let call = node.curl("/api/v1/admin/users/bob").user(ADMIN);
-    let call = call.header("Content-Type: application/json");
-    let call = call.method("PATCH").arg("-d");
-    call.arg(format!(r#"{{"password":"{password}"}}"#))
-        .expect(200);
+    let wanted = format!(r#"{{"password":"{password}"}}"#);
+    call.method("PATCH").json(&wanted).expect(200);
 }
 
 fn sessions(nodes: &Nodes) {
@@ -424,8 +417,7 @@ fn jobs(nodes: Nodes) {
     let nodes = nodes.restart(1, Signal::TERM);
     nodes.sql("UPDATE leases SET done_at = 0");
     let nodes = nodes.restart(0, Signal::TERM).restart(1, Signal::TERM);
-    let done = || nodes.begun_jobs() == each_job(2);
-    assert!(becomes_true(PATIENCE, done), "{:?}", nodes.begun_jobs());
+    nodes.both[0].wait_until(|| nodes.begun_jobs() == each_job(2));
     let logs = nodes.both.each_ref().map(Server::log).concat();
     assert!(!logs.contains("missing or"), "{logs}");
 }
@@ -454,8 +446,7 @@ fn nothing_taken_is_lost_when_one_node_is_killed() {
                 .collect();
             // In the middle of it, at any step.
             let enough = taken.len() + 8;
-            let listed = || survivor.index("v1/main").packages().len();
-            assert!(becomes_true(PATIENCE, || listed() >= enough));
+            survivor.wait_until(|| survivor.index("v1/main").packages().len() >= enough);
             thread::sleep(Duration::from_millis(random.below(100)));
             victim.signal(Signal::KILL);
             killed.store(true, Ordering::Relaxed);
@@ -474,8 +465,7 @@ fn nothing_taken_is_lost_when_one_node_is_killed() {
     // A sweep finds what the killed ones left, and nothing missing.
     nodes.sql("UPDATE leases SET done_at = 0, ends_at = 0");
     let nodes = nodes.restart(0, Signal::TERM);
-    let swept = || nodes.both[0].log().contains("blobs swept");
-    assert!(becomes_true(PATIENCE, swept), "{}", nodes.both[0].log());
+    nodes.both[0].wait_for("blobs swept");
     for node in &nodes.both {
         all_there(node, &taken);
         assert!(!node.log().contains("ERROR"), "{}", node.log());

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::harness::{
-    Apk, Curl, Package, Server, alpine_or_leave_out, curl_or_leave_out, random::Random,
+    Apk, Curl, Package, Server, alpine_or_leave_out, curl::bare, curl_or_leave_out, random::Random,
     server::ADMIN,
 };
 
@@ -81,20 +81,8 @@ fn a_body_out_of_a_pipe_is_taken() {
         .spawn()
         .unwrap();
     let url = format!("{}/api/packages/admin/alpine/v1/main", server.base);
-    let output = Command::new("curl")
-        .args([
-            "-q",
-            "-sS",
-            "--noproxy",
-            "*",
-            "-u",
-            ADMIN,
-            "-w",
-            "%{http_code}",
-            "-T",
-            "-",
-            &url,
-        ])
+    let output = bare("-w %{http_code} -T -")
+        .args(["-u", ADMIN, &url])
         .stdin(cat.stdout.take().unwrap())
         .output()
         .unwrap();
@@ -121,6 +109,6 @@ fn a_package_that_came_in_any_way_installs() {
         .arg("--data-binary")
         .arg(argument)
         .expect(201);
-    let apk = Apk::new(&alpine, &[server.repository("v1/main")]).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, server.repository("v1/main"));
     apk.expect(&["add", "by-form", "by-data"]);
 }

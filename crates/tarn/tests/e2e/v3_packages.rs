@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use tarn_testkit::must_say;
+
 use crate::harness::{
     Answer, Apk, Mkpkg, Package, Server, alpine_or_leave_out, apk::bare, package::hex,
     server::ADMIN,
@@ -100,10 +102,7 @@ fn apk_installs_upgrades_audits_verifies_and_deletes_v3_packages() {
 
     server.publish_v3(&alpine, "v1/main", &full("1.1-r0"));
     let upgraded = apk.expect(&["upgrade"]);
-    assert!(
-        upgraded.contains("Upgrading full (1.0-r0 -> 1.1-r0)"),
-        "{upgraded}"
-    );
+    must_say(&upgraded, "Upgrading full (1.0-r0 -> 1.1-r0)");
     apk.must_have("post-upgrade", "upgraded\n");
     let folder = apk.fetched();
     apk.expect(&["fetch", "--output", folder.to_str().unwrap(), "full"]);
@@ -233,8 +232,7 @@ fn a_large_v3_package_goes_in_and_comes_out_whole() {
     let zstd = Mkpkg::new("zstd", "1.0-r0").argument("--compression", "zstd:22");
     match zstd.try_bytes(&alpine) {
         Ok(bytes) => {
-            let call = server.alpine("admin", "/v1/main").user(ADMIN);
-            call.upload_bytes(&bytes).expect(201);
+            server.upload("admin", "v1/main", &bytes).expect(201);
             apk.expect(&["add", "zstd"]);
             let installed = apk.installed("usr/share/tarn/zstd");
             assert_eq!(installed.as_deref(), Some("1.0-r0"));
@@ -254,15 +252,14 @@ fn a_feed_serves_openwrt_as_its_images_ask_for_it() {
     server.publish_v3(&alpine, "25.12/feed", &app);
     // What OpenWrt's own makefiles call `all`, its builder writes as `noarch`: apk knows no other word.
     let all = Mkpkg::of_arch("everywhere", "1.0-r1", "all");
-    let call = server.alpine("admin", "/25.12/feed").user(ADMIN);
-    let refused = call.upload_bytes(&all.bytes(&alpine)).expect(400);
+    let refused = server
+        .upload("admin", "25.12/feed", &all.bytes(&alpine))
+        .expect(400);
     assert!(refused.text().contains("write `noarch`"), "{refused}");
 
     // As it stands in /etc/apk/repositories.d/customfeeds.list.
     let feed = format!("{}/{arch}/packages.adb", server.repository("25.12/feed"));
-    let apk = Apk::new(&alpine, &[feed])
-        .trusting(&server, "admin", "")
-        .arch(arch);
+    let apk = Apk::of(&server, &alpine, feed).arch(arch);
     assert_eq!(apk.search(&[]), ["luci-app-26.1~0a1b2c3-r1", "tool-1.0-r1"]);
     apk.expect(&["add", "--no-scripts", "tool"]);
     apk.must_have("usr/share/tarn/luci-app", "26.1~0a1b2c3-r1");
@@ -281,19 +278,17 @@ fn a_package_that_is_signed_itself_is_verified_by_apk_and_shown_with_its_signer(
     let server = Server::start();
     server.publish("v1/main", &Package::new("v2-hello", "1.0-r0"));
     let folder = tempfile::tempdir().unwrap();
-    let disposition = server.alpine("admin", "/key").expect(200);
-    let rsa = disposition.require("content-disposition").split('"').nth(1);
+    let rsa = server.alpine("admin", "/key").expect(200);
     // As OpenWrt's builders have them.
-    let curve = server.tarn(&["key", "rotate", "admin", "--type", "ec-p256"], "");
-    for (version, name) in [("1.0-r0", rsa.unwrap()), ("1.1-r0", curve.trim_end())] {
+    let curve = server.tarn("key rotate admin --type ec-p256");
+    for (version, name) in [("1.0-r0", rsa.file_name()), ("1.1-r0", curve.trim_end())] {
         let key = folder.path().join(version);
-        let private = server.tarn(&["key", "export", "admin", name, "--private"], "");
+        let private = server.tarn(&format!("key export admin {name} --private"));
         fs::write(&key, private).unwrap();
         let package = Mkpkg::new("signed", version).argument("--sign-key", key.to_str().unwrap());
         // Once: a signature on a curve is another each time.
         let sent = package.bytes(&alpine);
-        let call = server.alpine("admin", "/v1/main").user(ADMIN);
-        let answer = call.upload_bytes(&sent).expect(201);
+        let answer = server.upload("admin", "v1/main", &sent).expect(201);
         assert!(answer.body.is_empty(), "{answer}");
         let path = format!("/api/v1/packages/admin/alpine/signed/{version}/files");
         let files = server.curl(&path).user(ADMIN).expect(200);
@@ -312,7 +307,7 @@ fn a_package_that_is_signed_itself_is_verified_by_apk_and_shown_with_its_signer(
         let file = folder.path().join(format!("signed-{version}.apk"));
         fs::write(&file, server.alpine("admin", &path).expect(200).body).unwrap();
         let verify = ["verify", file.to_str().unwrap()];
-        let public = server.tarn(&["key", "export", "admin", name], "");
+        let public = server.tarn(&format!("key export admin {name}"));
         let apk = Apk::new(&alpine, &[]).with_key("any.pem", public.as_bytes());
         let verified = apk.expect(&verify);
         assert!(verified.contains("OK"), "{verified}");

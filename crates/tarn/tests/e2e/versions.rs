@@ -4,9 +4,7 @@ use std::{cmp::Ordering, collections::BTreeSet, path::Path};
 
 use apk::version::Version;
 
-use crate::harness::{
-    Apk, Package, Server, alpine_or_leave_out, apk::bare, random::Random, server::ADMIN,
-};
+use crate::harness::{Apk, Package, Server, alpine_or_leave_out, apk::bare, random::Random};
 
 const SUFFIXES: [&str; 9] = ["alpha", "beta", "pre", "rc", "cvs", "svn", "git", "hg", "p"];
 const NUMBERS: [&str; 12] = [
@@ -147,7 +145,7 @@ fn the_order_of_versions_is_what_apk_says() {
 #[test]
 fn versions_that_apk_cannot_order_disturb_no_index() {
     let alpine = found!(alpine_or_leave_out());
-    let server = Server::start_with(&["--versions", "lenient"]);
+    let server = Server::start_with("--versions lenient");
     let unordered = [
         "1.2.3-rc.1",
         "1.2.3+meta",
@@ -171,12 +169,13 @@ fn versions_that_apk_cannot_order_disturb_no_index() {
     all.sort();
     // It is a version in a dependency that apk 3 complains about at every command.
     let provides = Package::new("nodm", "92081f1-r0").field("provides", "cmd:nodm=92081f1-r0");
-    let call = server.alpine("admin", "/v1/main").user(ADMIN);
-    call.upload_bytes(&provides.bytes()).expect(400);
+    server
+        .upload("admin", "v1/main", &provides.bytes())
+        .expect(400);
 
     let url = server.repository("v1/main");
     for line in [url.clone(), format!("v3 {url}")] {
-        let apk = Apk::new(&alpine, std::slice::from_ref(&line)).trusting(&server, "admin", "");
+        let apk = Apk::of(&server, &alpine, &line);
         apk.expect(&["update"]);
         assert_eq!(apk.search(&[]), all, "{line}");
         apk.expect(&["policy", "aaa", "p0"]);
@@ -193,7 +192,7 @@ fn versions_that_apk_cannot_order_disturb_no_index() {
         apk.expect(&["del", "p3"]);
     }
     server.publish("v1/main", &Package::new("p0", "1.2.4-r0"));
-    let apk = Apk::new(&alpine, std::slice::from_ref(&url)).trusting(&server, "admin", "");
+    let apk = Apk::of(&server, &alpine, &url);
     apk.expect(&["add", "p0"]);
     apk.must_have("usr/share/tarn/p0", "1.2.4-r0");
 }

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 use super::Server;
 
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The apk of one test: its root, its keys, its repositories and its home folder.
 pub(crate) struct Apk {
     alpine: PathBuf,
@@ -38,16 +40,25 @@ impl Apk {
         apk
     }
 
+    /// The same with one repository and with the key of `admin`.
+    pub(crate) fn of(server: &Server, alpine: &Path, repository: impl Into<String>) -> Self {
+        Self::new(alpine, &[repository.into()]).trusting(server, "admin", "")
+    }
+
     /// A copy of the whole of Alpine, where the scripts of a package find a shell.
     pub(crate) fn with_whole_root(alpine: &Path, repositories: &[String]) -> Self {
         let mut apk = Self::prepare(alpine, repositories);
-        let copied = Command::new("cp")
-            .arg("-a")
-            .arg(alpine)
-            .arg(apk.root())
-            .status();
+        let mut copy = Command::new("cp");
+        let copied = copy.arg("-a").arg(alpine).arg(apk.root()).status();
         assert!(copied.unwrap().success());
         apk.whole_root = true;
+        apk
+    }
+
+    /// The same with no repositories in it.
+    pub(crate) fn stock(alpine: &Path) -> Self {
+        let apk = Self::with_whole_root(alpine, &[]);
+        fs::write(apk.root().join("etc/apk/repositories"), "").unwrap();
         apk
     }
 
@@ -93,10 +104,7 @@ impl Apk {
     /// Trusts the key of an owner, as the server hands it out now.
     pub(crate) fn trusting(self, server: &Server, owner: &str, credentials: &str) -> Self {
         let answer = server.alpine(owner, "/key").user(credentials).expect(200);
-        let disposition = answer.require("content-disposition");
-        let name = disposition.split('"').nth(1).expect("a quoted file name");
-        fs::write(self.scratch.path().join("keys").join(name), answer.body).unwrap();
-        self
+        self.with_key(answer.file_name(), &answer.body)
     }
 
     /// Trusts a key, kept under that name.
@@ -182,6 +190,26 @@ impl Apk {
         run.output
     }
 
+    /// The same; it must say that the signature is by no key that it trusts.
+    #[track_caller]
+    pub(crate) fn must_refuse(&self, arguments: &[&str]) {
+        let run = self.run(arguments);
+        assert!(run.output.contains("UNTRUSTED"), "{}", run.output);
+    }
+
+    /// Runs lines of a shell as root inside the whole root.
+    pub(crate) fn inside(&self, lines: &str, variables: &[(&str, &str)]) -> Run {
+        let mut call = Command::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            call.arg("--map-root-user");
+        }
+        call.arg("chroot").arg(self.root());
+        call.args(["/bin/sh", "-ec", lines]).env_clear();
+        call.envs([("HOME", "/root"), ("PATH", PATH)]);
+        call.envs(variables.iter().copied());
+        finish(call)
+    }
+
     /// `name-version` of everything the repositories offer, sorted.
     pub(crate) fn search(&self, patterns: &[&str]) -> Vec<String> {
         let output = self.expect(&[&["search"], patterns].concat());
@@ -228,8 +256,7 @@ fn program(alpine: &Path, mapped: bool) -> Command {
     call.arg("--library-path")
         .arg(std::env::join_paths(folders).unwrap());
     call.arg(alpine.join("sbin/apk"));
-    call.env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    call.env_clear().env("PATH", PATH);
     call
 }
 

@@ -42,12 +42,8 @@ impl Curl {
         let mut command = Command::new("curl");
         command
             .args(["-q", "-sS", "--globoff", "--path-as-is", "--noproxy", "*"])
-            .args([
-                "--max-time",
-                "120",
-                "-w",
-                "%{http_code} %{size_upload} %{num_connects}",
-            ])
+            .args(["--max-time", "120"])
+            .args(["-w", "%{http_code} %{size_upload} %{num_connects}"])
             .arg("-D")
             .arg(scratch.path().join("headers"))
             .arg("-o")
@@ -100,6 +96,13 @@ impl Curl {
         self.upload(&file)
     }
 
+    /// A text in JSON as the body; a POST, unless another method is given.
+    pub(crate) fn json(self, text: &str) -> Self {
+        self.header("Content-Type: application/json")
+            .arg("-d")
+            .arg(text)
+    }
+
     pub(crate) fn run(mut self) -> Answer {
         let output = self.command.output().expect("curl starts");
         let written = String::from_utf8(output.stdout).unwrap();
@@ -124,7 +127,21 @@ impl Curl {
     }
 }
 
+/// A curl that takes no settings and no proxy from the machine. The words of `line` are further arguments.
+pub(crate) fn bare(line: &str) -> Command {
+    let mut command = Command::new("curl");
+    command.args(["-q", "-sS", "--noproxy", "*"]);
+    command.args(line.split(' '));
+    command
+}
+
 impl Answer {
+    /// The file name that the answer gives its body.
+    pub(crate) fn file_name(&self) -> &str {
+        let disposition = self.require("content-disposition");
+        disposition.split('"').nth(1).expect("a quoted file name")
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(key, _)| key == name);
         let value = found.next().map(|(_, value)| value.as_str());

@@ -2,11 +2,11 @@
 
 use std::{
     fs,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
-use tarn_testkit::free_address;
+use tarn_testkit::{Running, free_address};
 use tempfile::TempDir;
 
 use super::{Curl, Server, becomes_true, tools::NGINX};
@@ -30,7 +30,7 @@ impl Place {
 /// A running nginx.
 pub(crate) struct Nginx {
     pub(crate) base: String,
-    child: Child,
+    _child: Running,
     _folder: TempDir,
 }
 
@@ -62,7 +62,7 @@ impl Nginx {
             .unwrap();
         let nginx = Self {
             base: place.base.clone(),
-            child,
+            _child: Running(child),
             _folder: folder,
         };
         let ready = || nginx.curl("/healthz").run().status == 200;
@@ -78,13 +78,6 @@ impl Nginx {
     /// A request below `/api/packages/{owner}/alpine`.
     pub(crate) fn alpine(&self, owner: &str, path: &str) -> Curl {
         self.curl(&format!("/api/packages/{owner}/alpine{path}"))
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

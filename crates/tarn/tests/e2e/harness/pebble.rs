@@ -5,12 +5,12 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
 
-use tarn_testkit::free_address;
+use tarn_testkit::{Running, free_address};
 use tempfile::TempDir;
 
 use super::{Curl, becomes_true, tools::pebble_or_leave_out};
@@ -19,7 +19,7 @@ use crate::tls::certificate;
 /// An authority. It is stopped when it is dropped.
 pub(crate) struct Pebble {
     port: u16,
-    child: Child,
+    _child: Running,
     folder: TempDir,
 }
 
@@ -89,7 +89,7 @@ impl Pebble {
             .unwrap();
         let pebble = Self {
             port,
-            child,
+            _child: Running(child),
             folder,
         };
         let asked = |port: u16, path: &str| {
@@ -115,12 +115,5 @@ impl Pebble {
     /// The file with the certificate by which what it issues is verified.
     pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("root.pem")
-    }
-}
-
-impl Drop for Pebble {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -6,13 +6,14 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read, Write as _},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Command, ExitStatus, Output, Stdio},
     sync::{Arc, LazyLock, Mutex, mpsc},
     thread,
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use tarn_testkit::{Line, Running};
 use tempfile::TempDir;
 
 use super::{Answer, Curl, Package, becomes_true, index::Index};
@@ -31,13 +32,13 @@ pub(crate) static TARN: LazyLock<OsString> = LazyLock::new(|| {
     env::var_os("TARN_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_tarn").into())
 });
 
-/// How long a server may take to start or to stop.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a server may take to start, to stop, or to do what nobody waits for.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A running server with a data folder of its own.
 pub(crate) struct Server {
     pub(crate) base: String,
-    child: Child,
+    child: Running,
     data: Arc<TempDir>,
     log: Arc<Mutex<String>>,
 }
@@ -52,21 +53,18 @@ pub(crate) struct Stopped {
 impl Server {
     /// Starts in an empty data folder and waits until it can serve.
     pub(crate) fn start() -> Self {
-        Self::start_with(&[])
+        Self::start_with("")
     }
 
     /// The same with further arguments of `serve`.
-    pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        let data = Arc::new(TempDir::new().unwrap());
-        let mut command = serve_command(Command::new(&*TARN), data.path());
-        command.args(arguments);
-        Self::spawn(command, data)
+    pub(crate) fn start_with(line: &(impl Line + ?Sized)) -> Self {
+        Self::start_on(Arc::new(TempDir::new().unwrap()), line)
     }
 
     /// Starts on a folder that another command made, with further arguments of `serve`.
-    pub(crate) fn start_on(data: Arc<TempDir>, arguments: &[&str]) -> Self {
+    pub(crate) fn start_on(data: Arc<TempDir>, line: &(impl Line + ?Sized)) -> Self {
         let mut command = serve_command(Command::new(&*TARN), data.path());
-        command.args(arguments);
+        command.args(line.words());
         Self::spawn(command, data)
     }
 
@@ -90,7 +88,7 @@ impl Server {
         follow(child.stderr.take().unwrap(), Arc::clone(&log), None);
         let mut server = Self {
             base: String::new(),
-            child,
+            child: Running(child),
             data,
             log,
         };
@@ -118,11 +116,29 @@ impl Server {
         self.curl(&format!("/api/packages/{owner}/alpine{path}"))
     }
 
+    /// An upload by the administrator.
+    pub(crate) fn upload(&self, owner: &str, repository: &str, bytes: &[u8]) -> Curl {
+        let call = self.alpine(owner, &format!("/{repository}")).user(ADMIN);
+        call.upload_bytes(bytes)
+    }
+
     /// Uploads to a repository of `admin`, and expects it to be taken.
     pub(crate) fn publish(&self, repository: &str, package: &Package) -> Answer {
-        let path = format!("/{repository}");
-        let call = self.alpine("admin", &path).user(ADMIN);
-        call.upload_bytes(&package.bytes()).expect(201)
+        self.publish_for("admin", repository, package)
+    }
+
+    pub(crate) fn publish_for(&self, owner: &str, repository: &str, package: &Package) -> Answer {
+        self.upload(owner, repository, &package.bytes()).expect(201)
+    }
+
+    /// A deletion by the administrator, of something below the packages of `admin`.
+    pub(crate) fn delete(&self, path: &str) -> Curl {
+        self.alpine("admin", path).user(ADMIN).method("DELETE")
+    }
+
+    /// The host and the port.
+    pub(crate) fn address(&self) -> &str {
+        self.base.strip_prefix("http://").unwrap()
     }
 
     /// The address of a repository of `admin`, as it stands in `/etc/apk/repositories`.
@@ -151,11 +167,11 @@ impl Server {
     }
 
     /// Runs another command of `tarn` on the data folder, with `input` on its standard input.
-    pub(crate) fn run_tarn(&self, arguments: &[&str], input: &str) -> Output {
+    pub(crate) fn run_tarn(&self, line: &(impl Line + ?Sized), input: &str) -> Output {
         let mut command = Command::new(&*TARN);
         on_its_database(&mut command, self.data_folder());
         let mut child = command
-            .args(arguments)
+            .args(line.words())
             .arg("--data-dir")
             .arg(self.data_folder())
             .env_remove("TARN_ADMIN_PASSWORD")
@@ -169,33 +185,29 @@ impl Server {
         child.wait_with_output().unwrap()
     }
 
-    /// The same; it must end with 0. Gives its standard output.
-    pub(crate) fn tarn(&self, arguments: &[&str], input: &str) -> String {
-        let output = self.run_tarn(arguments, input);
+    /// The same without input; it must end with 0. Gives its standard output.
+    pub(crate) fn tarn(&self, line: &(impl Line + ?Sized)) -> String {
+        self.tarn_with(line, "")
+    }
+
+    /// The same with input.
+    pub(crate) fn tarn_with(&self, line: &(impl Line + ?Sized), input: &str) -> String {
+        let output = self.run_tarn(line, input);
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "tarn {arguments:?}: {errors}");
+        assert!(output.status.success(), "tarn {:?}: {errors}", line.words());
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// Adds a user. Its password is its name with `-Password-1` behind it.
     pub(crate) fn add_user(&self, name: &str, visibility: &str) {
-        let arguments = [
-            "user",
-            "add",
-            name,
-            "--password-stdin",
-            "--visibility",
-            visibility,
-        ];
-        self.tarn(&arguments, &format!("{}\n", password_of(name)));
+        let line = format!("user add {name} --password-stdin --visibility {visibility}");
+        self.tarn_with(&line, &format!("{}\n", password_of(name)));
     }
 
     /// A token of `user` with one scope.
     pub(crate) fn add_token(&self, user: &str, scope: &str) -> String {
-        let arguments = [
-            "token", "add", "--user", user, "--name", scope, "--scope", scope,
-        ];
-        let printed = self.tarn(&arguments, "");
+        let line = format!("token add --user {user} --name {scope} --scope {scope}");
+        let printed = self.tarn(&line);
         let token = printed.strip_suffix('\n').unwrap_or(&printed).to_owned();
         assert!(
             !token.is_empty() && !token.contains(char::is_whitespace),
@@ -215,6 +227,21 @@ impl Server {
 
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until that is so.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, holds: impl FnMut() -> bool) {
+        assert!(becomes_true(PATIENCE, holds), "{}", self.log());
+    }
+
+    /// Waits until the log has that in it. Gives the line.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, said: &str) -> String {
+        self.wait_until(|| self.log().contains(said));
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains(said));
+        line.unwrap().to_owned()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -252,15 +279,12 @@ impl Server {
 impl Stopped {
     /// Starts again on the same data.
     pub(crate) fn start(self) -> Server {
-        let command = serve_command(Command::new(&*TARN), self.data.path());
-        Server::spawn(command, self.data)
+        self.start_with("")
     }
 
     /// The same with further arguments of `serve`.
-    pub(crate) fn start_with(self, arguments: &[String]) -> Server {
-        let mut command = serve_command(Command::new(&*TARN), self.data.path());
-        command.args(arguments);
-        Server::spawn(command, self.data)
+    pub(crate) fn start_with(self, line: &(impl Line + ?Sized)) -> Server {
+        Server::start_on(self.data, line)
     }
 
     pub(crate) fn data_folder(&self) -> &Path {
@@ -275,19 +299,10 @@ impl Stopped {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        if !self.has_ended() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-    }
-}
-
 /// Runs a command of `tarn` on a data folder that no server has.
-pub(crate) fn tarn_in(data: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn tarn_in(data: &Path, line: &(impl Line + ?Sized)) -> Output {
     Command::new(&*TARN)
-        .args(arguments)
+        .args(line.words())
         .arg("--data-dir")
         .arg(data)
         .env_remove("TARN_ADMIN_PASSWORD")

