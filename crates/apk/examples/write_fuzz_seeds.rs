@@ -20,13 +20,7 @@ use apk::{
         schema::package,
     },
 };
-use apk_testkit::v2::PackageBuilder;
-
-const PKGINFO: &str = "# Generated\npkgname = hello\npkgver = 1.0_rc1-r2\npkgdesc = Says hello\nurl = https://example.org/\n\
-    builddate = 1700000000\npackager = Someone <someone@example.org>\nsize = 4096\narch = x86_64\norigin = hello\n\
-    commit = 0123456789abcdef0123456789abcdef01234567\nmaintainer = Someone <someone@example.org>\nlicense = MIT\n\
-    provider_priority = 10\nreplaces_priority = 5\nreplaces = old-hello\ndepend = so:libc.musl-x86_64.so.1\n\
-    depend = !bad-hello\nprovides = cmd:hello=1.0_rc1-r2\ninstall_if = a b>=1.0\ntriggers = /usr/lib/hello\n";
+use apk_testkit::{facts::PKGINFO, v2::PackageBuilder};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args()

@@ -169,6 +169,17 @@ impl PackageFacts {
         }
     }
 
+    /// Its lists of dependencies, each with what it is called here.
+    pub fn dependencies(&self) -> [(&'static str, &[Dependency]); 5] {
+        [
+            ("depends", &self.depends),
+            ("provides", &self.provides),
+            ("replaces", &self.replaces),
+            ("install_if", &self.install_if),
+            ("recommends", &self.recommends),
+        ]
+    }
+
     /// What the file of the package is called in the folder of its architecture (apk-tools `src/context.c`,
     /// `default_reponame_spec`).
     pub fn file_name(&self) -> String {

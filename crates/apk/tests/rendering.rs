@@ -3,35 +3,30 @@
 use apk::{
     arch::Arch,
     digest::{Identity, PackageHash, Sha256Digest},
-    facts::{PackageFacts, RENDERING},
+    facts::{Format, PackageFacts, RENDERING},
     limits::Limits,
+    name::PackageName,
     sign::SigningKey,
     v2::record::render,
     v3::{
         container::Compression,
         index::{IndexEntry, JsonDump, read_unverified, write},
     },
+    version::Version,
 };
+use apk_testkit::facts::{full_v2, full_v3};
 use sha2::{Digest as _, Sha256};
-
-const FACTS: [&str; 3] = [
-    r#"{"format":"v3","name":"least","version":"1","arch":"noarch"}"#,
-    r#"{"format":{"v2":{"data_hash":"0707070707070707070707070707070707070707070707070707070707070707"}},
-        "name":"full","version":"1.0-r0","arch":"x86_64","description":"Ünïcode \\ \"quotes\"","url":"https://example.org/",
-        "license":"MIT","origin":"source","maintainer":"A B <a@example.org>","packager":"P",
-        "commit":"0123456789abcdef0123456789abcdef01234567-dirty","build_date":1700000000,"installed_size":5000000000,
-        "provider_priority":10,"replaces_priority":2,"depends":["b","a>=1","!c"],"provides":["cmd:full=1.0-r0"],
-        "replaces":["other<3"],"install_if":["docs","full=1.0-r0"],"triggers":["/usr/lib/*"],"scripts":["trigger"]}"#,
-    r#"{"format":"v3","name":"full","version":"2.0-r0","arch":"x86_64","description":"d","url":"u","license":"l","origin":"o",
-        "maintainer":"m","commit":"abcd","build_date":1,"installed_size":2,"provider_priority":3,"replaces_priority":4,
-        "depends":["b","a~2"],"provides":["p=1"],"replaces":["r"],"install_if":["i"],"recommends":["more"],"layer":1,
-        "tags":["one","two"],"triggers":["/t"],"scripts":["post-install"]}"#,
-];
 
 /// Clients that know only the date of an index keep the one from before for ever, unless it gets another date, which the number does.
 #[test]
 fn a_change_of_what_indexes_say_raises_the_number_of_the_rendering() {
-    let facts = FACTS.map(|text| serde_json::from_str::<PackageFacts>(text).unwrap());
+    let least = PackageFacts::new(
+        Format::V3,
+        PackageName::parse("least").unwrap(),
+        Version::parse("1").unwrap(),
+        Arch::noarch(),
+    );
+    let facts = [least, full_v2(), full_v3()];
     let identity = Identity::from_bytes([1; 20]);
     let x86_64 = Arch::parse("x86_64").unwrap();
     let records = facts

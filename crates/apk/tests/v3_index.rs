@@ -24,6 +24,7 @@ use apk::{
     },
     version::Version,
 };
+use apk_testkit::facts::full_v2;
 
 /// An index that apk-tools 3.0.8 made and signed with [`KEY`] (see `v3/README.md`).
 const BY_APK: &[u8] = include_bytes!("v3/mkndx.adb");
@@ -50,34 +51,10 @@ fn info(name: &str, version: &str) -> PackageFacts {
 }
 
 fn full() -> PackageFacts {
-    // Without `..`: a new field has to be thought of here.
     PackageFacts {
-        format: Format::V2 {
-            data_hash: Sha256Digest::from_bytes([0; 32]),
-        },
-        name: PackageName::parse("full").unwrap(),
-        version: Version::parse("1.0-r0").unwrap(),
-        arch: apk::arch::Arch::parse("x86_64").unwrap(),
-        description: "Ünïcode and `quotes`".into(),
-        url: "https://example.org/".into(),
-        license: "MIT AND (Apache-2.0 OR BSD-2-Clause)".into(),
-        origin: "source".into(),
-        maintainer: "A B <a@example.org>".into(),
-        packager: "not in an index".into(),
         commit: "0123456789abcdef0123456789ABCDEF01234567-dirty".into(),
-        build_date: 1_700_000_000,
-        installed_size: 5_000_000_000,
-        provider_priority: 100,
-        replaces_priority: 7,
         depends: Dependency::parse_list("zlib so:libc.musl-x86_64.so.1 a<2 a>=1 !b zlib").unwrap(),
-        provides: Dependency::parse_list("cmd:full=1.0-r0 so:libfull.so.1=1.2.3").unwrap(),
-        install_if: Dependency::parse_list("docs full=1.0-r0").unwrap(),
-        replaces: Dependency::parse_list("other<3").unwrap(),
-        recommends: Vec::new(),
-        layer: 0,
-        tags: Vec::new(),
-        triggers: vec!["/not/in/an/index".into()],
-        scripts: vec![apk::script::Script::Trigger],
+        ..full_v2()
     }
 }
 

@@ -25,7 +25,7 @@ use tarn_base::{
 };
 use tarn_net::{AddressRules, Client, ClientLimits, Resolver, Roots};
 use tarn_store::{
-    blobs::{Blobs, Storage},
+    blobs::Blobs,
     metadata::{Actor, Database, Metadata},
 };
 
@@ -396,12 +396,7 @@ impl Registry {
 /// and an operator who goes on with a new one believes that all is well.
 async fn open_database(settings: &Settings, blobs: &Blobs) -> Result<Metadata, OpenError> {
     let strange = || OpenError::StrangeBlobs {
-        blobs: match &settings.storage {
-            Storage::DataFolder => {
-                format!("the folder {}", settings.data_dir.join("blobs").display())
-            }
-            Storage::S3(s3) => format!("the store {s3}"),
-        },
+        blobs: settings.storage.shown(&settings.data_dir),
         database: settings.database.to_string(),
     };
     let has_blobs = blobs.store().any().await?;

@@ -9,10 +9,7 @@ use std::{
 
 use serde::Serialize;
 use tarn_core::{Survey, access::check_new};
-use tarn_store::{
-    blobs::{Storage, Store},
-    metadata::Database,
-};
+use tarn_store::{blobs::Store, metadata::Database};
 
 use crate::{
     certificate,
@@ -254,17 +251,13 @@ async fn first_steps(configuration: &Configuration) -> Vec<Finding> {
 /// Whether a store in the network answers. Nothing is written there.
 async fn store(configuration: &Configuration) -> Option<Finding> {
     let settings = open::library_settings(configuration);
-    let s3 = match &settings.storage {
-        Storage::DataFolder => return None,
-        Storage::S3(s3) => s3,
-    };
-    let answer = async {
-        Store::of(&settings.storage, &settings.data_dir)?
-            .any()
-            .await
-    };
+    let (storage, data_dir) = (&settings.storage, &settings.data_dir);
+    if !storage.is_remote() {
+        return None;
+    }
+    let answer = async { Store::of(storage, data_dir)?.any().await };
     Some(match answer.await {
-        Ok(_) => Finding::Good(format!("the store {s3} answers")),
+        Ok(_) => Finding::Good(format!("{} answers", storage.shown(data_dir))),
         Err(error) => Finding::Bad(Failure::from_error(&error)),
     })
 }

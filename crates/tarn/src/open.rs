@@ -2,12 +2,9 @@
 
 use std::env;
 
-use tarn_base::{clock::Clock, hint::Hint, secret::Secret};
+use tarn_base::{clock::Clock, hint::Hint};
 use tarn_core::{Administration, OpenError, Registry, Survey, settings::Settings};
-use tarn_store::{
-    blobs::{S3Credentials, Storage},
-    metadata::{Actor, Database, Metadata},
-};
+use tarn_store::metadata::{Actor, Database, Metadata};
 use tracing::Level;
 
 use crate::{
@@ -19,33 +16,13 @@ use crate::{
 /// What the registry opens with, in this process.
 pub(crate) fn library_settings(configuration: &Configuration) -> Settings {
     let settings = configuration.registry.clone();
+    let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     Settings {
-        storage: with_credentials(settings.storage.clone()),
+        // Nothing else of a store comes from the environment: variables that are meant for other programs must not win over the settings.
+        storage: settings.storage.clone().with_credentials(variable),
         lost_log_lines: logging::lost_lines(),
         ..settings
     }
-}
-
-/// The store with the credentials of this process. Nothing else of it comes from the environment: variables that are meant for
-/// other programs must not win over the settings.
-fn with_credentials(mut storage: Storage) -> Storage {
-    let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
-    match &mut storage {
-        Storage::DataFolder => {}
-        Storage::S3(settings) => {
-            if let (Some(access_key_id), Some(secret)) = (
-                variable("AWS_ACCESS_KEY_ID"),
-                variable("AWS_SECRET_ACCESS_KEY"),
-            ) {
-                settings.credentials = Some(S3Credentials {
-                    access_key_id,
-                    secret_access_key: Secret::new(secret),
-                    session_token: variable("AWS_SESSION_TOKEN").map(Secret::new),
-                });
-            }
-        }
-    }
-    storage
 }
 
 /// Why the password of the first account cannot be used. Only one that was given can be weak.

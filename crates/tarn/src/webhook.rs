@@ -30,7 +30,7 @@ pub(crate) struct Which {
 /// `tarn webhook …`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Action {
-    /// Send messages about published and deleted packages to a URL; prints the signing secret, if it was made here
+    /// Send messages about packages to a URL; prints the signing secret, if it was made here
     Add {
         /// A user or an organisation
         owner: OwnerName,

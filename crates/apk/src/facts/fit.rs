@@ -89,8 +89,7 @@ pub(super) fn check(
             excess,
         });
     }
-    check_texts(facts, names)?;
-    check_numbers(facts, names)?;
+    check_values(facts, names)?;
     if let Some(wrong) = facts.provides.iter().find(|&one| !can_provide(one)) {
         return Err(FactsError::Provides {
             field: names.provides,
@@ -113,9 +112,8 @@ pub(super) fn check(
     check_record(header, names, lengths, limits)
 }
 
-/// The texts of one line. A line feed would end a line of the index, a NUL apk's string, and an escape reaches the terminal of
-/// every user who runs `apk search`.
-fn check_texts(facts: &PackageFacts, names: &Names) -> Result<(), FactsError> {
+/// Whether each text and each number is one that apk can keep.
+fn check_values(facts: &PackageFacts, names: &Names) -> Result<(), FactsError> {
     // Taken apart without `..`: a new field has to be thought of here.
     let PackageFacts {
         // Neither these values nor the lists of dependencies can have a control character.
@@ -130,16 +128,16 @@ fn check_texts(facts: &PackageFacts, names: &Names) -> Result<(), FactsError> {
         maintainer,
         packager,
         commit,
-        build_date: _,
-        installed_size: _,
-        provider_priority: _,
-        replaces_priority: _,
+        build_date,
+        installed_size,
+        provider_priority,
+        replaces_priority,
         depends: _,
         provides: _,
         replaces: _,
         install_if: _,
         recommends: _,
-        layer: _,
+        layer,
         tags,
         triggers,
         scripts: _,
@@ -155,14 +153,42 @@ fn check_texts(facts: &PackageFacts, names: &Names) -> Result<(), FactsError> {
     ];
     let tags = tags.iter().map(|tag| (names.tags, tag));
     let triggers = triggers.iter().map(|one| (names.triggers, one));
+    check_texts(one.into_iter(), tags.chain(triggers))?;
+    let numbers = [
+        (names.build_date, build_date, LARGEST_DATE),
+        (names.installed_size, installed_size, LARGEST_SIZE),
+        (names.provider_priority, provider_priority, LARGEST_PRIORITY),
+        (names.replaces_priority, replaces_priority, LARGEST_PRIORITY),
+    ];
+    let mut numbers = numbers.into_iter();
+    if let Some((field, value, largest)) = numbers.find(|(_, value, largest)| *value > largest) {
+        return Err(FactsError::Number {
+            field,
+            value: *value,
+            largest,
+        });
+    }
+    if *layer > LAST_LAYER {
+        return Err(FactsError::Layer {
+            field: names.layer,
+            layer: *layer,
+        });
+    }
+    Ok(())
+}
+
+/// The texts of one line. A line feed would end a line of the index, a NUL apk's string, and an escape reaches the terminal of
+/// every user who runs `apk search`.
+fn check_texts<'a>(
+    one: impl Iterator<Item = (&'static str, &'a String)>,
+    listed: impl Iterator<Item = (&'static str, &'a String)> + Clone,
+) -> Result<(), FactsError> {
     // apk writes these with blanks in between (`src/database.c`, `apk_db_triggers_write`; `src/package.c`, `apk_pkg_write_index_entry`).
-    let mut listed = tags.clone().chain(triggers.clone());
-    if let Some((field, text)) = listed.find(|(_, text)| text.contains(' ')) {
+    if let Some((field, text)) = listed.clone().find(|(_, text)| text.contains(' ')) {
         let text = Quoted::new(text);
         return Err(FactsError::Blank { field, text });
     }
-    let mut texts = one.into_iter().chain(tags).chain(triggers);
-    texts.try_for_each(|(field, text)| {
+    one.chain(listed).try_for_each(|(field, text)| {
         match text.chars().find(|character| character.is_control()) {
             Some(control) => Err(FactsError::Control {
                 field,
@@ -171,38 +197,6 @@ fn check_texts(facts: &PackageFacts, names: &Names) -> Result<(), FactsError> {
             None => Ok(()),
         }
     })
-}
-
-fn check_numbers(facts: &PackageFacts, names: &Names) -> Result<(), FactsError> {
-    let mut numbers = [
-        (names.build_date, facts.build_date, LARGEST_DATE),
-        (names.installed_size, facts.installed_size, LARGEST_SIZE),
-        (
-            names.provider_priority,
-            facts.provider_priority,
-            LARGEST_PRIORITY,
-        ),
-        (
-            names.replaces_priority,
-            facts.replaces_priority,
-            LARGEST_PRIORITY,
-        ),
-    ]
-    .into_iter();
-    if let Some((field, value, largest)) = numbers.find(|(_, value, largest)| value > largest) {
-        return Err(FactsError::Number {
-            field,
-            value,
-            largest,
-        });
-    }
-    if facts.layer > LAST_LAYER {
-        return Err(FactsError::Layer {
-            field: names.layer,
-            layer: facts.layer,
-        });
-    }
-    Ok(())
 }
 
 /// Refuses what makes a record that is too long although each of its lines is short enough, or has too many entries.

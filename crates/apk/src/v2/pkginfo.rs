@@ -57,6 +57,9 @@ macro_rules! keys {
         }
 
         impl Key {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$key),+];
+
             fn parse(word: &str) -> Option<Self> {
                 match word {
                     $($word => Some(Self::$key),)+

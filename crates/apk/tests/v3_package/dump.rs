@@ -3,9 +3,12 @@
 
 use apk::{
     acl::Acl,
-    dependency::Dependency,
+    digest::{Identity, PackageHash},
     facts::PackageFacts,
-    v3::package::{Directory, File, FileKind, Package},
+    v3::{
+        index::{IndexedPackage, JsonDump},
+        package::{Directory, File, FileKind, Package},
+    },
 };
 use serde_json::{Map, Value, json};
 
@@ -51,28 +54,14 @@ pub(crate) fn info_of(package: &Package) -> Value {
 }
 
 fn info(facts: &PackageFacts) -> Value {
-    let list = |list: &[Dependency]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
-    without_empty(json!({
-        "name": facts.name.as_str(),
-        "version": facts.version.as_str(),
-        "description": facts.description,
-        "arch": facts.arch.as_str(),
-        "license": facts.license,
-        "origin": facts.origin,
-        "maintainer": facts.maintainer,
-        "url": facts.url,
-        "repo-commit": facts.commit,
-        "build-time": facts.build_date,
-        "installed-size": facts.installed_size,
-        "provider-priority": facts.provider_priority,
-        "depends": list(&facts.depends),
-        "provides": list(&facts.provides),
-        "replaces": list(&facts.replaces),
-        "install-if": list(&facts.install_if),
-        "recommends": list(&facts.recommends),
-        "layer": facts.layer,
-        "tags": facts.tags,
-    }))
+    let mut dump = JsonDump::new("");
+    dump.push(&IndexedPackage {
+        facts: facts.clone(),
+        hash: PackageHash::Identity(Identity::from_bytes([0; 20])),
+        size: 0,
+    });
+    let dump: Value = serde_json::from_str(&dump.finish()).unwrap();
+    normalize(dump["packages"][0].clone())
 }
 
 fn directory(directory: &Directory) -> Value {

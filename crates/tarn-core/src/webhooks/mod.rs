@@ -1,4 +1,4 @@
-//! Webhooks: telling others that a package was published or deleted.
+//! Webhooks: telling others what happens to packages.
 //!
 //! 1. `metadata/outbox.rs` writes the message in the transaction that changes the package ([`payload`] renders its body).
 //! 2. [`Deliverer`] takes what is due, signs it ([`signing`]) and sends it ([`Client`]), at the times of [`schedule`].

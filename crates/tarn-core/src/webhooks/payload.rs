@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 use tarn_base::clock::Timestamp;
-use tarn_store::metadata::{AccountFacts, EventFacts, PackageFacts, WebhookEvent};
+use tarn_store::metadata::{AccountFacts, EventFacts, EventSubject, PackageFacts, WebhookEvent};
 
 /// A user or an organisation.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -75,9 +75,9 @@ struct Ping<'a> {
 
 /// What Gitea and Forgejo call an event. They have no ping.
 pub(super) const fn forge_name(event: WebhookEvent) -> &'static str {
-    match event.package_action() {
-        Some(_) => "package",
-        None => event.as_str(),
+    match event.subject() {
+        EventSubject::Package { .. } => "package",
+        EventSubject::Webhook => event.as_str(),
     }
 }
 
@@ -93,8 +93,8 @@ pub fn render(event: WebhookEvent, facts: &EventFacts) -> String {
     let at = rfc3339(*at_micros);
     let owner = Account::from(owner);
     let sender = sender.as_ref().map(Account::from);
-    match event.package_action() {
-        Some(action) => json(&PackagePayload {
+    match event.subject() {
+        EventSubject::Package { action } => json(&PackagePayload {
             action,
             at,
             repository: None,
@@ -103,7 +103,7 @@ pub fn render(event: WebhookEvent, facts: &EventFacts) -> String {
             organization: is_organisation.then_some(owner),
             sender,
         }),
-        None => json(&Ping {
+        EventSubject::Webhook => json(&Ping {
             action: event.as_str(),
             at,
             owner,

@@ -184,7 +184,7 @@ impl From<BlobError> for ApiError {
             BlobError::Full { .. } => Self::DiskFull(Box::new(error)),
             BlobError::Damaged { .. } => Self::Damaged(Box::new(error)),
             BlobError::InUse { .. }
-            | BlobError::S3 { .. }
+            | BlobError::Network { .. }
             | BlobError::Foreign { .. }
             | BlobError::Io { .. }
             | BlobError::Task(_) => Self::Internal(Box::new(error)),

@@ -251,15 +251,18 @@ async fn fill(server: &TestServer, alice: &mut Browser<'_>) {
     };
     let networks = (0..64).map(|number| format!("2001:db8:1111:2222:3333:4444:{number:x}::/112"));
     let networks = networks.collect::<Vec<_>>().join(" ");
+    let page = alice.get("/-/settings/tokens").await.text();
+    let inputs = page.split("<input type=\"text\" ").skip(1);
+    let texts = inputs.map(|input| input.split('"').nth(3).unwrap());
     for number in 0..30 {
         let label = format!("{}{number:02}", HOSTILE.repeat(12));
         let limits = patterns("alice/");
-        let token = [
-            ("label", &*label),
-            ("scope", "read:package"),
-            ("limits", &limits),
-            ("networks", &networks),
-        ];
+        let texts = texts.clone().map(|name| match name {
+            "limits" => (name, &*limits),
+            "networks" => (name, &*networks),
+            _ => (name, &*label),
+        });
+        let token: Vec<_> = texts.chain([("scope", "read:package")]).collect();
         let made = alice.post("/-/settings/tokens", &token).await;
         made.expect(200);
         let team = format!("{}{number:02}", "t".repeat(60));

@@ -61,16 +61,8 @@ async fn grown() -> TestServer {
 async fn add_token(server: &TestServer, owner: OwnerId, number: usize) {
     let mut hash = [u8::try_from(number).unwrap(); 32];
     hash[0] = u8::try_from(owner.number()).unwrap();
-    let new = NewToken {
-        owner,
-        label: &format!("token-{number:02}"),
-        hash: &hash,
-        scopes: "read:package",
-        limits: "",
-        networks: "",
-        expires_at: None,
-        at_most: 1_000,
-    };
+    let label = format!("token-{number:02}");
+    let new = NewToken::new(owner, &label, &hash, "read:package");
     let metadata = server.registry.metadata();
     let act = BY.at(server.clock.now());
     metadata.add_token(new, &act).await.unwrap();

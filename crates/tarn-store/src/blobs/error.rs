@@ -1,13 +1,12 @@
 //! What can go wrong with the blob store.
 
 use std::{
+    error::Error,
     fmt,
     fs::Metadata,
     io,
     path::{Path, PathBuf},
 };
-
-use super::S3Error;
 
 /// Why a blob was not read, written or removed. The texts are for the operator: they name paths.
 #[derive(Debug, thiserror::Error)]
@@ -52,14 +51,14 @@ pub enum BlobError {
 
     /// The store in the network could not do it.
     #[error("cannot {what} {object}")]
-    S3 {
+    Network {
         /// What was tried, as a verb.
         what: &'static str,
         /// With which object.
         object: String,
         /// What the store or the network said.
         #[source]
-        source: S3Error,
+        source: Box<dyn Error + Send + Sync>,
     },
 
     /// The store in the network has the packages of another registry.

@@ -34,6 +34,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tarn_base::{hint::Hint, secret::Secret};
 use url::Url;
 
 pub use self::{
@@ -41,7 +42,7 @@ pub use self::{
     error::{BlobError, Found},
     incoming::Incoming,
     key::BlobKey,
-    s3::{Objects, S3Credentials, S3Error, S3Limits, S3Settings, S3UrlError},
+    s3::{Objects, S3Credentials, S3Limits, S3Settings, S3UrlError},
 };
 use self::{
     error::in_background,
@@ -59,7 +60,86 @@ pub enum Storage {
     S3(Box<S3Settings>),
 }
 
+/// Why a setting names no store. It does not repeat what may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StorageError {
+    /// It begins like none of them.
+    #[error("this is not a store that Tarn knows")]
+    Unknown,
+    /// It begins like the URL of an S3 store, and is none.
+    #[error(transparent)]
+    S3(#[from] S3UrlError),
+}
+
+impl Hint for StorageError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Unknown => {
+                "leave `storage` out to keep the packages in the data folder, and put that where there is room with `data-dir`"
+            }
+            Self::S3(_) => {
+                "write s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1; for Amazon's leave `endpoint` out"
+            }
+        };
+        Some(hint.to_owned())
+    }
+}
+
 impl Storage {
+    /// What a setting begins with that names one.
+    pub const WORDS: [&str; 2] = ["data-dir", "s3://"];
+
+    /// The store that a setting names. Credentials are not in it.
+    ///
+    /// # Errors
+    ///
+    /// When it names none.
+    pub fn parse(text: &str) -> Result<Self, StorageError> {
+        let [data_folder, s3] = Self::WORDS;
+        match text {
+            text if text == data_folder => Ok(Self::DataFolder),
+            text if text.starts_with(s3) => Ok(Self::S3(Box::new(S3Settings::parse(text)?))),
+            _ => Err(StorageError::Unknown),
+        }
+    }
+
+    /// The same with the credentials that it needs, of those that `variable` gives by its name.
+    #[must_use]
+    pub fn with_credentials(mut self, variable: impl Fn(&str) -> Option<String>) -> Self {
+        match &mut self {
+            Self::DataFolder => {}
+            Self::S3(settings) => {
+                if let (Some(access_key_id), Some(secret)) = (
+                    variable("AWS_ACCESS_KEY_ID"),
+                    variable("AWS_SECRET_ACCESS_KEY"),
+                ) {
+                    settings.credentials = Some(S3Credentials {
+                        access_key_id,
+                        secret_access_key: Secret::new(secret),
+                        session_token: variable("AWS_SESSION_TOKEN").map(Secret::new),
+                    });
+                }
+            }
+        }
+        self
+    }
+
+    /// Whether it is in the network.
+    pub const fn is_remote(&self) -> bool {
+        match self {
+            Self::DataFolder => false,
+            Self::S3(_) => true,
+        }
+    }
+
+    /// What messages call it.
+    pub fn shown(&self, data_dir: &Path) -> String {
+        match self {
+            Self::DataFolder => format!("the folder {}", data_dir.join("blobs").display()),
+            Self::S3(settings) => format!("the store {settings}"),
+        }
+    }
+
     /// Where clients are sent for downloads, if the store serves them itself.
     pub fn public_endpoint(&self) -> Option<&Url> {
         match self {

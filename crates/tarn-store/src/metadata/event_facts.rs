@@ -32,7 +32,7 @@ pub struct EventFacts {
     pub is_organisation: bool,
     /// Who did it, if that is known.
     pub sender: Option<AccountFacts>,
-    /// The package that was published or deleted; none in a test message.
+    /// The package to which it happened; none in a test message.
     pub package: Option<PackageFacts>,
 }
 
@@ -96,5 +96,41 @@ impl Column for EventFacts {
     fn of(value: Value) -> Result<Self, Unfit> {
         serde_json::from_str(&String::of(value)?)
             .map_err(|error| Unfit::corrupt("event", &error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_in_stored_events_are_those_that_rows_have() {
+        let text = |text: &str| text.to_owned();
+        // Without `..`: a new field has to be thought of here.
+        let facts = EventFacts {
+            at_micros: 1,
+            owner: AccountFacts::new(2, "acme"),
+            is_organisation: true,
+            sender: None,
+            package: Some(PackageFacts {
+                id: 3,
+                creator: None,
+                branch: text("edge"),
+                repository: text("main"),
+                arch: text("x86_64"),
+                name: text("a"),
+                version: text("1"),
+                file_name: text("a-1.apk"),
+                size: 4,
+                sha256: text("00"),
+                created_at_micros: 5,
+            }),
+        };
+        assert_eq!(
+            facts.to_column().unwrap(),
+            r#"{"at_micros":1,"owner":{"id":2,"name":"acme"},"is_organisation":true,"sender":null,"package":{"id":3,"creator":null,"branch":"edge","repository":"main","arch":"x86_64","name":"a","version":"1","file_name":"a-1.apk","size":4,"sha256":"00","created_at_micros":5}}"#,
+            "messages in the database have the fields above on the right, and one that can't be read is never sent: give a new field \
+             `#[serde(default)]`, and rename or remove one in a migration. Then write the names here."
+        );
     }
 }

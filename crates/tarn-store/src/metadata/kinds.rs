@@ -258,14 +258,25 @@ words! {
         Ping = "ping",
     }
 }
+/// What an event is about, which decides how its messages look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventSubject {
+    /// A package.
+    Package {
+        /// What Gitea and Forgejo call what happened to it: the action of their event `package`.
+        action: &'static str,
+    },
+    /// The webhook itself.
+    Webhook,
+}
+
 impl WebhookEvent {
-    /// What Gitea and Forgejo call it as the action of their event `package`: what happened to a package has one, all else is none of
-    /// that event.
-    pub const fn package_action(self) -> Option<&'static str> {
+    /// What it is about.
+    pub const fn subject(self) -> EventSubject {
         match self {
-            Self::Published => Some("created"),
-            Self::Deleted => Some("deleted"),
-            Self::Ping => None,
+            Self::Published => EventSubject::Package { action: "created" },
+            Self::Deleted => EventSubject::Package { action: "deleted" },
+            Self::Ping => EventSubject::Webhook,
         }
     }
 }

@@ -90,9 +90,10 @@ pub use self::{
     indexes::{IndexChanges, IndexHead, IndexedPackage},
     job_runs::JobRun,
     kinds::{
-        AuditResult, DeliveryId, DeliveryState, ExpiryRuleId, KeyState, KeyType, OwnerId,
-        OwnerKind, PackageFileId, PackageFormat, RepositoryId, Role, SessionId, SigningKeyId,
-        TeamId, Through, TokenId, UnknownWord, VersionRule, Visibility, WebhookEvent, WebhookId,
+        AuditResult, DeliveryId, DeliveryState, EventSubject, ExpiryRuleId, KeyState, KeyType,
+        OwnerId, OwnerKind, PackageFileId, PackageFormat, RepositoryId, Role, SessionId,
+        SigningKeyId, TeamId, Through, TokenId, UnknownWord, VersionRule, Visibility, WebhookEvent,
+        WebhookId,
     },
     leases::{Lease, LeaseAnswer},
     live_files::{LiveFile, OldPackage},

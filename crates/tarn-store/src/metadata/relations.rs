@@ -83,11 +83,9 @@ impl Names {
         if !facts.origin.is_empty() {
             names.add("origin", &facts.origin, "");
         }
-        names.add_all("provides", &facts.provides);
-        names.add_all("depends", &facts.depends);
-        names.add_all("install_if", &facts.install_if);
-        names.add_all("recommends", &facts.recommends);
-        names.add_all("replaces", &facts.replaces);
+        for (kind, dependencies) in facts.dependencies() {
+            names.add_all(kind, dependencies);
+        }
         names
     }
 

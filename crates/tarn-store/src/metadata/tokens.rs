@@ -64,6 +64,38 @@ pub struct NewToken<'a> {
     pub at_most: u64,
 }
 
+impl<'a> NewToken<'a> {
+    /// A token without limits, from anywhere, for ever, however many the owner has.
+    pub const fn new(owner: OwnerId, label: &'a str, hash: &'a [u8; 32], scopes: &'a str) -> Self {
+        Self {
+            owner,
+            label,
+            hash,
+            scopes,
+            limits: "",
+            networks: "",
+            expires_at: None,
+            at_most: u64::MAX,
+        }
+    }
+
+    /// What limits it, as the audit log has it behind the scopes.
+    const fn limited(&self) -> [(&'static str, &'a str); 2] {
+        // Taken apart without `..`: a new field that limits it has to be there, too.
+        let Self {
+            owner: _,
+            label: _,
+            hash: _,
+            scopes: _,
+            limits,
+            networks,
+            expires_at: _,
+            at_most: _,
+        } = *self;
+        [(" on ", limits), (" from ", networks)]
+    }
+}
+
 /// Why a token was not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum AddTokenError {
@@ -137,7 +169,7 @@ impl Metadata {
         let made = (act.by.account_id(), act.at, None);
         let token = insert_token(&mut transaction, new, made).await?;
         let mut detail = new.scopes.to_owned();
-        for (what, list) in [(" on ", new.limits), (" from ", new.networks)] {
+        for (what, list) in new.limited() {
             if !list.is_empty() {
                 detail.push_str(what);
                 detail.push_str(list);

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    Act, Metadata, MetadataError, OwnerId, UnknownWord, WebhookEvent, WebhookId,
+    Act, EventSubject, Metadata, MetadataError, OwnerId, UnknownWord, WebhookEvent, WebhookId,
     audit::Done,
     engine::{Transaction, sql},
     rows::{row, select},
@@ -28,7 +28,7 @@ impl WebhookEvents {
     const fn chosen(only_packages: bool) -> Self {
         let (mut bits, mut rest) = (0, WebhookEvent::ALL);
         while let Some((event, others)) = rest.split_first() {
-            if !only_packages || event.package_action().is_some() {
+            if !only_packages || matches!(event.subject(), EventSubject::Package { .. }) {
                 bits |= bit(*event);
             }
             rest = others;

@@ -16,7 +16,7 @@ use tarn_core::{
     settings::ForwardedHeader,
 };
 use tarn_store::{
-    blobs::{S3Settings, Storage},
+    blobs::Storage,
     metadata::{Database, PostgresAddress, VersionRule},
 };
 use tracing::Level;
@@ -101,25 +101,12 @@ pub(crate) fn database(text: &str) -> Result<Database, Refused> {
     refused("this is not a database URL that Tarn knows", HINT)
 }
 
-/// Where packages are kept. The credentials of an S3 store are not in the URL.
+/// Where packages are kept. The text can hold a secret, and is not repeated.
 pub(crate) fn storage(text: &str) -> Result<Storage, Refused> {
-    if text == "data-dir" {
-        return Ok(Storage::DataFolder);
-    }
-    if text.starts_with("s3://") {
-        return match S3Settings::parse(text) {
-            Ok(settings) => Ok(Storage::S3(Box::new(settings))),
-            // The URL can hold a secret: it is not repeated.
-            Err(error) => refused(
-                error.to_string(),
-                "write s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1; for Amazon's leave `endpoint` out",
-            ),
-        };
-    }
-    refused(
-        "this is not a store that Tarn knows",
-        "leave `storage` out to keep the packages in the data folder, and put that where there is room with `data-dir`",
-    )
+    Storage::parse(text).map_err(|error| Refused {
+        problem: error.to_string(),
+        hint: error.hint().unwrap_or_default(),
+    })
 }
 
 /// The URL for clients, without its final `/`.

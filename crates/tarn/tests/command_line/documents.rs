@@ -15,6 +15,7 @@ use std::{
 use apk::sign::{KeyName, KeySize, SigningKey};
 use apk_testkit::v2::PackageBuilder;
 use regex::Regex;
+use tarn_store::metadata::WebhookEvent;
 use tarn_testkit::block_of;
 
 use crate::{harness::Folder, inspect::signed_index};
@@ -348,4 +349,12 @@ fn a_test_runs_the_blocks_that_it_takes_from_the_document() {
         not_run_by("it_is_so", ("docs/tutorial.md", own), &[code]),
         None
     );
+}
+
+#[test]
+fn the_document_about_webhooks_names_every_event() {
+    let text = fs::read_to_string(root().join("docs/webhooks.md")).unwrap();
+    for word in WebhookEvent::WORDS {
+        assert!(text.contains(&format!("`{word}`")), "{word}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use rusqlite::Connection;
+use tarn_core::jobs::Job;
 use tempfile::TempDir;
 
 use crate::harness::{Package, Server, becomes_true, random::Random, tools::strace_or_leave_out};
@@ -25,10 +26,11 @@ fn what_was_answered_was_on_the_disk_before() {
     // What is opened and made at the first upload is there from now on.
     server.publish("v1/main", &Package::new("first", "1.0-r0"));
     let first = server.stored_files();
-    // The jobs of the start write into the same log. This one is the last.
+    // The jobs of the start write into the same log.
     let database = Connection::open(server.data_folder().join("tarn.db")).unwrap();
-    let last_job = "SELECT COUNT(*) FROM job_runs WHERE job = 'forget'";
-    server.wait_until(|| database.query_row(last_job, [], |row| row.get(0)) == Ok(1));
+    let last_job = Job::ALL[Job::ALL.len() - 1].as_str();
+    let runs = "SELECT COUNT(*) FROM job_runs WHERE job = $1";
+    server.wait_until(|| database.query_row(runs, [last_job], |row| row.get(0)) == Ok(1));
 
     let content = Random::new(7).bytes(300_000);
     let package = Package::new("second", "1.0-r0").file("usr/content", content);

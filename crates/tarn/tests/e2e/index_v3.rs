@@ -17,6 +17,7 @@ use apk::{
     },
     version::Version,
 };
+use apk_testkit::facts::PKGINFO;
 use serde_json::Value;
 use tarn_core::index::{
     Changes, Record,
@@ -212,21 +213,7 @@ fn a_client_of_the_v3_index_follows_it_through_everything() {
 fn index_json_is_what_adbdump_prints() {
     let alpine = found!(alpine_or_leave_out());
     let server = Server::start();
-    let full = Package::new("full", "1.2.3_rc1-r4")
-        .field("pkgdesc", "Ünïcode, \"quotes\" and a \\")
-        .field("url", "https://example.org/?a=b&c=\"d\"")
-        .field("license", "MIT AND (Apache-2.0 OR BSD-2-Clause)")
-        .field("commit", "0123456789abcdef0123456789abcdef01234567-dirty")
-        .field("builddate", "1700000000")
-        .field("provider_priority", "7")
-        .field("depend", "b>=1")
-        .field("depend", "a<2")
-        .field("depend", "d~1.2")
-        .field("depend", "!c")
-        .field("depend", "so:libc.musl-x86_64.so.1")
-        .field("provides", "cmd:full=1.2.3_rc1-r4")
-        .field("replaces", "other<3")
-        .field("install_if", "docs full=1.2.3_rc1-r4");
+    let full = Package::new("full", "1.0-r0").pkginfo(PKGINFO);
     for package in [
         full,
         Package::new("plain", "1.0-r0"),

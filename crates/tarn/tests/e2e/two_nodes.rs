@@ -13,6 +13,7 @@ use std::{
 };
 
 use rustix::process::Signal;
+use tarn_core::jobs::Job;
 use tarn_testkit::{Postgres, S3Server};
 
 use crate::{
@@ -136,8 +137,8 @@ impl Nodes {
 
 /// The jobs that have a lease, each begun that often.
 fn each_job(times: u32) -> BTreeMap<String, u32> {
-    let names = ["expire", "forget", "free", "retain", "sweep"];
-    names.map(|name| (name.to_owned(), times)).into()
+    let jobs = Job::ALL.iter().filter(|job| **job != Job::Clear);
+    jobs.map(|job| (job.to_string(), times)).collect()
 }
 
 #[test]

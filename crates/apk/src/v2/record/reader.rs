@@ -19,18 +19,18 @@ pub struct Record {
     identity: Identity,
     name: PackageName,
     version: Version,
-    lines: Vec<Line>,
+    pub(super) lines: Vec<Line>,
 }
 
 /// A line of a record, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
-    field: char,
-    value: Value,
+pub(super) struct Line {
+    pub(super) field: char,
+    pub(super) value: Value,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Value {
+pub(super) enum Value {
     Identity(Identity),
     Name(PackageName),
     Version(Version),
@@ -38,6 +38,8 @@ enum Value {
     Number(u64),
     Text(String),
     Dependencies(Vec<Dependency>),
+    /// Of a field that is not known.
+    Unknown(String),
 }
 
 impl Record {
@@ -61,7 +63,11 @@ impl Record {
                 Value::Identity(found) => identity = Some(*found),
                 Value::Name(found) => name = Some(found.clone()),
                 Value::Version(found) => version = Some(found.clone()),
-                Value::Arch(_) | Value::Number(_) | Value::Text(_) | Value::Dependencies(_) => {}
+                Value::Arch(_)
+                | Value::Number(_)
+                | Value::Text(_)
+                | Value::Dependencies(_)
+                | Value::Unknown(_) => {}
             }
             if !matches!(line.value, Value::Dependencies(_)) {
                 header += text.len() + 1;
@@ -165,7 +171,7 @@ fn read_line(line: &str, limits: &Limits) -> Result<Line, RecordError> {
         'F' | 'M' | 'R' | 'Z' | 'r' | 'q' | 'a' | 's' | 'f' | 'g' => {
             return Err(RecordError::Unknown { field });
         }
-        unknown if unknown.is_ascii_lowercase() => Value::Text(value.to_owned()),
+        unknown if unknown.is_ascii_lowercase() => Value::Unknown(value.to_owned()),
         _ => return Err(RecordError::Unknown { field }),
     };
     Ok(Line { field, value })
@@ -214,7 +220,7 @@ impl fmt::Display for Value {
             Self::Version(version) => version.fmt(formatter),
             Self::Arch(arch) => arch.fmt(formatter),
             Self::Number(number) => number.fmt(formatter),
-            Self::Text(text) => formatter.write_str(text),
+            Self::Text(text) | Self::Unknown(text) => formatter.write_str(text),
             Self::Dependencies(list) => {
                 for (index, dependency) in list.iter().enumerate() {
                     if index > 0 {

@@ -1,8 +1,9 @@
 //! Index records, as written and as read.
 
+use apk_testkit::facts::PKGINFO;
 use proptest::prelude::*;
 
-use super::{Record, render};
+use super::{Record, reader::Value, render};
 use crate::{arch::Arch, digest::Identity, facts::PackageFacts, limits::Limits, v2::pkginfo};
 
 /// The record that apk-tools 2.12 wrote for `alpine-baselayout-3.2.0-r23` in Alpine 3.16, its maintainer changed.
@@ -48,6 +49,18 @@ fn writes_the_fields_in_the_order_of_apk() {
         "C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:hello\nV:1.0-r0\nA:x86_64\nS:1234\nI:0\nT:d\nU:u\nL:l\no:o\nm:m\nt:7\nc:c\n\
          k:9\nD:a !b\np:p=1 q\ni:i j\n\n"
     );
+}
+
+#[test]
+fn the_reader_knows_every_field_that_is_written() {
+    let full = format!("{PKGINFO}datahash = {}\n", "00".repeat(32));
+    let full = pkginfo::parse(full.as_bytes(), &Limits::default()).unwrap();
+    let record = render(&full, &Identity::from_bytes([0; 20]), 1, &x86_64());
+    let record = Record::parse(&record, &Limits::default()).unwrap();
+    for line in record.lines {
+        let is_known = !matches!(line.value, Value::Unknown(_));
+        assert!(is_known, "{}: v2/record/reader.rs", line.field);
+    }
 }
 
 #[test]

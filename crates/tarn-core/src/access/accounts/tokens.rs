@@ -57,18 +57,25 @@ impl Accounts {
         maker: Option<&UsedToken>,
         by: &Actor,
     ) -> Result<(Token, Secret), AccountError> {
-        let label = request.label;
+        // Taken apart without `..`: a new field has to be checked, and kept, below.
+        let &TokenRequest {
+            label,
+            scopes,
+            ref limits,
+            ref networks,
+            lifetime,
+        } = request;
         check_label(label)?;
         let short = |lifetime| lifetime < Duration::from_secs(1);
-        if request.lifetime.is_some_and(short) {
+        if lifetime.is_some_and(short) {
             return Err(AccountError::NoLifetime);
         }
-        let admin = request.scopes.has(Scope::Admin);
-        if admin && !request.limits.are_of_owners_alone() {
+        let admin = scopes.has(Scope::Admin);
+        if admin && !limits.are_of_owners_alone() {
             return Err(AccountError::AdminWithLimits);
         }
         let now = self.clock.now();
-        let expires_at = request.lifetime.map(|lifetime| now.after(lifetime));
+        let expires_at = lifetime.map(|lifetime| now.after(lifetime));
         if let Some(maker) = maker {
             refuse_wider(maker, request, expires_at)?;
         }
@@ -81,9 +88,9 @@ impl Accounts {
             owner: found.id,
             label,
             hash: &hash,
-            scopes: &request.scopes.to_string(),
-            limits: &request.limits.to_string(),
-            networks: &request.networks.to_string(),
+            scopes: &scopes.to_string(),
+            limits: &limits.to_string(),
+            networks: &networks.to_string(),
             expires_at,
             at_most: MAX_TOKENS,
         };
@@ -130,16 +137,32 @@ fn refuse_wider(
     request: &TokenRequest<'_>,
     expires_at: Option<Timestamp>,
 ) -> Result<(), AccountError> {
-    let outlives = match (maker.expires_at, expires_at) {
+    // Both are taken apart without `..`: what bounds a token also bounds those that are made by it.
+    let UsedToken {
+        id: _,
+        label: _,
+        scopes,
+        limits,
+        networks,
+        expires_at: ends_at,
+    } = maker;
+    let TokenRequest {
+        label: _,
+        scopes: new_scopes,
+        limits: new_limits,
+        networks: new_networks,
+        lifetime: _, // `expires_at` comes of it.
+    } = request;
+    let outlives = match (*ends_at, expires_at) {
         (None, _) => false,
         (Some(_), None) => true,
         (Some(maker), Some(new)) => new > maker,
     };
-    let wider = if !maker.scopes.cover(request.scopes) {
+    let wider = if !scopes.cover(*new_scopes) {
         "scopes"
-    } else if !maker.limits.cover(&request.limits) {
+    } else if !limits.cover(new_limits) {
         "limits"
-    } else if !maker.networks.cover(&request.networks) {
+    } else if !networks.cover(new_networks) {
         "networks"
     } else if outlives {
         "bounds of time"

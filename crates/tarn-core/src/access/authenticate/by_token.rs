@@ -21,17 +21,26 @@ impl Access {
         };
         let now = self.clock.now();
         let used = used(&token)?;
-        let refusal = if token.expires_at.is_some_and(|end| end <= now) {
+        // Taken apart without `..`: what bounds a token is asked here or in the policy.
+        let UsedToken {
+            id: _,
+            label: _,
+            scopes: _,
+            limits: _,
+            networks,
+            expires_at,
+        } = &used;
+        let refusal = if expires_at.is_some_and(|end| end <= now) {
             Some(TokenRefusal::Expired)
         } else if matches!(&bearer, Bearer::User(user) if user.disabled) {
             Some(TokenRefusal::Disabled)
-        } else if !used.networks.allow(peer) {
+        } else if !networks.allow(peer) {
             Some(TokenRefusal::OutsideNetworks)
         } else {
             None
         };
         if refusal.is_none() {
-            self.note_use(&token, now);
+            self.note_use(token.id, token.last_used_at, now);
         }
         let caller = match bearer {
             Bearer::User(user) => Caller::User(SignedIn {
@@ -53,8 +62,8 @@ impl Access {
     }
 
     /// Has it written down that a token was used, now and then, and not while the request waits.
-    fn note_use(&self, token: &Token, now: Timestamp) {
-        if !self.token_uses.note(token, now) {
+    fn note_use(&self, token: TokenId, last_used_at: Option<Timestamp>, now: Timestamp) {
+        if !self.token_uses.note(token, last_used_at, now) {
             return;
         }
         let (metadata, uses) = (self.metadata.clone(), Arc::clone(&self.token_uses));
@@ -79,12 +88,24 @@ fn used(token: &Token) -> Result<UsedToken, AuthError> {
             problem: format!("{problem}"),
         })
     }
+    // Taken apart without `..`: a new field that bounds what the token may do has to be among what is used.
+    let Token {
+        id,
+        owner: _,
+        label,
+        scopes,
+        limits,
+        networks,
+        created_at: _,
+        expires_at,
+        last_used_at: _,
+    } = token;
     Ok(UsedToken {
-        id: token.id,
-        label: token.label.clone(),
-        scopes: read(token.id, &token.scopes)?,
-        limits: read(token.id, &token.limits)?,
-        networks: read(token.id, &token.networks)?,
-        expires_at: token.expires_at,
+        id: *id,
+        label: label.clone(),
+        scopes: read(*id, scopes)?,
+        limits: read(*id, limits)?,
+        networks: read(*id, networks)?,
+        expires_at: *expires_at,
     })
 }

@@ -11,7 +11,7 @@ use std::{
 
 use crate::access::recent::Recent;
 use tarn_base::clock::Timestamp;
-use tarn_store::metadata::{Metadata, MetadataError, Token, TokenId};
+use tarn_store::metadata::{Metadata, MetadataError, TokenId};
 
 #[derive(Debug)]
 pub(super) struct TokenUses {
@@ -46,19 +46,25 @@ impl TokenUses {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a token is used now. Whether the caller is the one who has to see to it that this is written down.
+    /// Notes that a token is used now, and was last at the time of its row. Whether the caller is the one who has to see to it that this
+    /// is written down.
     #[must_use]
-    pub(super) fn note(&self, token: &Token, now: Timestamp) -> bool {
+    pub(super) fn note(
+        &self,
+        token: TokenId,
+        last_used_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> bool {
         let lately = |at: Timestamp| now.since(at) < self.interval;
-        if token.last_used_at.is_some_and(lately) {
+        if last_used_at.is_some_and(lately) {
             return false;
         }
         let mut state = self.lock();
-        if state.noted.entry(&token.id).copied().is_some_and(lately) {
+        if state.noted.entry(&token).copied().is_some_and(lately) {
             return false;
         }
-        state.noted.insert(token.id, now);
-        state.waiting.insert(token.id, now);
+        state.noted.insert(token, now);
+        state.waiting.insert(token, now);
         !mem::replace(&mut state.writing, true)
     }
 
@@ -87,46 +93,28 @@ impl TokenUses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tarn_store::metadata::{OwnerId, TokenId};
 
     const INTERVAL: Duration = Duration::from_secs(60);
-
-    fn token(number: i64, last_used_at: Option<Timestamp>) -> Token {
-        Token {
-            id: TokenId::from_row(number),
-            owner: OwnerId::from_row(1),
-            label: String::new(),
-            scopes: String::new(),
-            limits: String::new(),
-            networks: String::new(),
-            created_at: Timestamp::from_seconds(0),
-            expires_at: None,
-            last_used_at,
-        }
-    }
 
     #[test]
     fn a_use_is_noted_once_in_an_interval_and_one_writer_is_called() {
         let uses = TokenUses::new(10, INTERVAL);
         let at = Timestamp::from_seconds;
-        assert!(uses.note(&token(1, None), at(100)), "this one has to write");
-        assert!(
-            !uses.note(&token(2, None), at(101)),
-            "a task already writes"
-        );
-        assert!(!uses.note(&token(1, None), at(102)));
-        assert!(!uses.note(&token(3, Some(at(90))), at(103)));
+        let [one, two, three] = [1, 2, 3].map(TokenId::from_row);
+        assert!(uses.note(one, None, at(100)), "this one has to write");
+        assert!(!uses.note(two, None, at(101)), "a task already writes");
+        assert!(!uses.note(one, None, at(102)));
+        assert!(!uses.note(three, Some(at(90)), at(103)));
         let waiting = |uses: &TokenUses| {
             let mut waiting: Vec<_> = uses.lock().waiting.drain().collect();
             waiting.sort_unstable_by_key(|(_, at)| *at);
             waiting
         };
         assert!(uses.goes_on());
-        let (one, two) = (TokenId::from_row(1), TokenId::from_row(2));
         assert_eq!(waiting(&uses), [(one, at(100)), (two, at(101))]);
         assert!(!uses.goes_on());
-        assert!(!uses.note(&token(1, None), at(159)));
-        assert!(uses.note(&token(1, None), at(160)), "an interval later");
+        assert!(!uses.note(one, None, at(159)));
+        assert!(uses.note(one, None, at(160)), "an interval later");
         assert_eq!(waiting(&uses), [(one, at(160))]);
     }
 }

@@ -274,11 +274,10 @@ impl World {
             "2001:db8::/32"
         };
         let request = TokenRequest {
-            label: &label,
-            scopes: SCOPES[scopes].parse().unwrap(),
             limits: limits.parse().unwrap(),
             networks: networks.parse().unwrap(),
             lifetime: for_an_hour.then_some(Duration::from_secs(60 * 60)),
+            ..TokenRequest::new(&label, SCOPES[scopes].parse().unwrap())
         };
         let admin = SCOPES[scopes].contains("admin");
         let narrow = matches!(limit, Some((_, true)));

@@ -35,8 +35,8 @@ struct TokensPage<'a> {
 }
 
 impl TokensPage<'_> {
-    fn is_expired(&self, token: &Token) -> bool {
-        token.expires_at.is_some_and(|end| end <= self.now)
+    fn is_expired(&self, expires_at: &Option<Timestamp>) -> bool {
+        expires_at.is_some_and(|end| end <= self.now)
     }
 }
 

@@ -1,7 +1,5 @@
 //! What a package says of itself, as its page shows it.
 
-use std::ops::Deref;
-
 use super::super::shown::FullTime;
 use crate::error::ApiError;
 use apk::facts::{Format, PackageFacts};
@@ -10,19 +8,12 @@ use tarn_store::metadata::{CatalogFile, PackageSigner, StoredFactsError};
 
 /// The facts of a file. All texts are the package's own, and not to be trusted.
 pub(super) struct Facts {
-    facts: PackageFacts,
+    /// What it says of itself.
+    pub(super) said: PackageFacts,
     /// What an index says that apk checks a download with.
     pub(super) identity: String,
     /// Who signed it: so far as was known when it came.
     pub(super) signers: Vec<PackageSigner>,
-}
-
-impl Deref for Facts {
-    type Target = PackageFacts;
-
-    fn deref(&self) -> &PackageFacts {
-        &self.facts
-    }
 }
 
 impl Facts {
@@ -37,7 +28,7 @@ impl Facts {
             ApiError::Internal(format!("the facts of package file {id:?}: {error}").into())
         };
         Ok(Self {
-            facts: file.facts.read().map_err(unreadable)?,
+            said: file.facts.read().map_err(unreadable)?,
             identity: file.identity.to_string(),
             signers: file.signers.read().map_err(unreadable)?,
         })
@@ -45,13 +36,15 @@ impl Facts {
 
     /// When it was built, where it says so.
     pub(super) fn built(&self) -> Option<FullTime> {
-        let built = i64::try_from(self.build_date).ok().filter(|at| *at > 0);
+        let built = i64::try_from(self.said.build_date)
+            .ok()
+            .filter(|at| *at > 0);
         built.map(|at| FullTime(Timestamp::from_seconds(at)))
     }
 
     /// Of v2 only.
     pub(super) fn data_hash(&self) -> Option<String> {
-        match self.format {
+        match self.said.format {
             Format::V2 { data_hash } => Some(data_hash.to_hex()),
             Format::V3 => None,
         }
@@ -63,6 +56,6 @@ impl Facts {
             let url = url.to_ascii_lowercase();
             url.starts_with("https://") || url.starts_with("http://")
         };
-        Some(self.url.as_str()).filter(is_web)
+        Some(self.said.url.as_str()).filter(is_web)
     }
 }

@@ -183,7 +183,7 @@ pub(super) async fn show(
         .providers_for(&scope, owner.id, chosen.id, &chosen.arch)
         .await?;
     let dependents = metadata.dependents_on(&scope, owner.id, chosen.id).await?;
-    let siblings = match facts.origin.as_str() {
+    let siblings = match facts.said.origin.as_str() {
         "" => Vec::new(),
         origin => metadata.packages_from(found.state.id, origin).await?,
     };
@@ -200,7 +200,7 @@ pub(super) async fn show(
         })
         .collect::<Vec<_>>()
     };
-    let depends = list(&facts.depends);
+    let depends = list(&facts.said.depends);
     let at = Place { branch, repository };
     let may_delete = visit.may(owner, Action::Delete, Some(at)).await?;
     let elsewhere = places.entries.iter().filter(|file| !is_here(file));
@@ -217,7 +217,7 @@ pub(super) async fn show(
     elsewhere.dedup();
     let siblings = links_to(&siblings, found.name.as_str(), here, &links);
     let provides = provided(
-        &facts.provides,
+        &facts.said.provides,
         &dependents,
         found.name.as_str(),
         here,
@@ -254,12 +254,12 @@ pub(super) async fn show(
         provides: room.fill(provides, Provided::size),
         dependents: room.fill(dependents, of_wanting),
         siblings: room.fill(siblings, of_link),
-        install_if: room.fill(optional(&facts.install_if), Wanted::size),
-        replaces: room.fill(optional(&facts.replaces), Wanted::size),
-        recommends: room.fill(optional(&facts.recommends), Wanted::size),
+        install_if: room.fill(optional(&facts.said.install_if), Wanted::size),
+        replaces: room.fill(optional(&facts.said.replaces), Wanted::size),
+        recommends: room.fill(optional(&facts.said.recommends), Wanted::size),
         elsewhere: room.fill(elsewhere, of_link),
-        triggers: room.fill(facts.triggers.clone(), of_text),
-        tags: room.fill(facts.tags.clone(), of_text),
+        triggers: room.fill(facts.said.triggers.clone(), of_text),
+        tags: room.fill(facts.said.tags.clone(), of_text),
         signers: room.fill(facts.signers.clone(), of_signer),
         facts,
         suggestion: chosen.version.suggestion(),

@@ -6,7 +6,7 @@ use object_store::client::{HttpError, HttpErrorKind};
 
 /// Why an S3 store did not do what it was asked. The texts are for the operator.
 #[derive(Debug, thiserror::Error)]
-pub enum S3Error {
+pub(super) enum S3Error {
     /// The variables are not set.
     #[error("the credentials are missing: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")]
     NoCredentials,

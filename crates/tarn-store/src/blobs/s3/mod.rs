@@ -30,9 +30,9 @@ use object_store::{
 };
 use url::Url;
 
+use self::error::S3Error;
 pub(super) use self::probe::PROBE;
 pub use self::{
-    error::S3Error,
     objects::Objects,
     settings::{S3Credentials, S3Limits, S3Settings, S3UrlError},
 };
@@ -83,10 +83,10 @@ impl S3 {
     ///
     /// When the credentials are missing.
     pub(super) fn of(settings: &S3Settings) -> Result<Self, BlobError> {
-        let failed = |source| BlobError::S3 {
+        let failed = |source: S3Error| BlobError::Network {
             what: "use",
             object: settings.to_string(),
-            source,
+            source: source.into(),
         };
         let credentials = settings
             .credentials
@@ -118,10 +118,10 @@ impl S3 {
     }
 
     fn failed(&self, what: &'static str, path: &Path, source: S3Error) -> BlobError {
-        BlobError::S3 {
+        BlobError::Network {
             what,
             object: self.shown(path),
-            source,
+            source: source.into(),
         }
     }
 

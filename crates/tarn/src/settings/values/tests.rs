@@ -55,6 +55,14 @@ fn a_store_is_refused_without_repeating_the_secret() {
 }
 
 #[test]
+fn the_help_names_every_store() {
+    for word in Storage::WORDS {
+        let help = crate::settings::table::STORAGE.help;
+        assert!(help.contains(&format!("`{word}")), "{word}: {help}");
+    }
+}
+
+#[test]
 fn base_urls_are_what_a_client_can_use() {
     for text in [
         "http://h",
