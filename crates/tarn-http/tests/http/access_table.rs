@@ -374,12 +374,8 @@ async fn every_answer_to_every_caller() {
     let mut world = World::new().await;
     for (owner, ..) in OWNERS {
         for place in ["edge/main", "edge/testing"] {
-            let seed = put(
-                format!("/api/packages/{owner}/alpine/{place}"),
-                package("seed", "x86_64"),
-            );
-            let seed = seed.basic("root", &password("root"));
-            world.server.send(&seed).await.expect(201);
+            let (place, seed) = (format!("{owner}/alpine/{place}"), package("seed", "x86_64"));
+            world.server.publish_by("root", &place, seed).await;
         }
     }
     let mut rows = 0;

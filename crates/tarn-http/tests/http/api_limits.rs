@@ -6,8 +6,8 @@ use tarn_core::access::TokenRequest;
 use tarn_store::metadata::{OwnerKind, Visibility};
 
 use crate::{
-    client::{Answer, get, put},
-    server::{BY, TestServer, name, password},
+    client::{Answer, get},
+    server::{BY, TestServer, name},
 };
 
 fn described(name: &str, description: &str) -> Vec<u8> {
@@ -36,12 +36,8 @@ async fn world() -> TestServer {
         ("bob/alpine/edge/testing", "seed-bob", "of bob"),
         ("vorg/alpine/edge/testing", "seed-vorg", "of vorg"),
     ] {
-        let upload = put(
-            format!("/api/packages/{place}"),
-            described(package, description),
-        );
-        let upload = upload.basic("root", &password("root"));
-        server.send(&upload).await.expect(201);
+        let package = described(package, description);
+        server.publish_by("root", place, package).await;
     }
     server
 }

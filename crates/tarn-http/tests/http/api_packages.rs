@@ -8,7 +8,7 @@ use tarn_store::metadata::{OwnerKind, Visibility};
 use tarn_testkit::on_postgres;
 
 use crate::{
-    client::{Answer, Request, delete, get, put},
+    client::{Answer, Request, delete, get},
     server::{ALICE, BY, INDEX, TestServer, hello, name, package, password, published},
 };
 
@@ -317,9 +317,9 @@ async fn an_uploader_whom_the_caller_may_not_know_of_is_not_named() {
     server
         .set_member("club", "paula", tarn_store::metadata::Role::Write)
         .await;
-    let upload = put("/api/packages/club/alpine/edge/main", hello());
-    let upload = upload.basic("paula", &password("paula"));
-    server.send(&upload).await.expect(201);
+    server
+        .publish_by("paula", "club/alpine/edge/main", hello())
+        .await;
     let target = "/api/v1/packages/club";
     let creator = async |request: Request| {
         let list = server.send(&request).await.expect(200).json();

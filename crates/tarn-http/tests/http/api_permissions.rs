@@ -9,10 +9,10 @@ use serde_json::Value;
 use tarn_core::access::TokenRequest;
 use tarn_store::metadata::{AuditFilter, AuditResult, OwnerKind, Role, Visibility};
 
-use self::table::{CALLERS, answers, table};
+use self::table::{CALLERS, table};
 use crate::{
     client::{Request, get, json, put, request},
-    server::{BY, TestServer, name, package, password},
+    server::{BY, TestServer, hello, name, password},
 };
 
 /// `club`, private, with one package, and the callers of the table.
@@ -45,12 +45,9 @@ impl World {
         server.set_member("club", "disabled", Role::Admin).await;
         let disabled = accounts.set_disabled(&name("disabled"), true, &BY).await;
         assert!(disabled.unwrap());
-        let upload = put(
-            "/api/packages/club/alpine/edge/main",
-            package("hello", "x86_64"),
-        );
-        let upload = upload.basic("chief", &password("chief"));
-        server.send(&upload).await.expect(201);
+        server
+            .publish_by("chief", "club/alpine/edge/main", hello())
+            .await;
 
         let (user, minute) = (OwnerKind::User, Some(Duration::from_secs(60)));
         let mut tokens = Vec::new();
@@ -123,17 +120,22 @@ fn asked(method: &str, path: &str, body: &Value) -> Request {
 async fn every_operation_answers_every_caller_as_the_table_says() {
     let world = World::new().await;
     let (mut team, mut hook) = (String::new(), String::new());
-    for (whom, method, path, body, expected) in table() {
-        let path = path.replace("TEAM", &team).replace("HOOK", &hook);
-        for (who, answer) in CALLERS.into_iter().zip(answers(whom)) {
-            let asked = world.by(who, asked(method, &path, &body));
+    for row in table() {
+        let (method, body) = (row.method, &row.body);
+        let path = row.path.replace("TEAM", &team).replace("HOOK", &hook);
+        for (who, answer) in CALLERS.into_iter().zip(row.answers) {
+            let asked = world.by(who, asked(method, &path, body));
             let changed = world.log(AuditResult::Done, 1).await;
             let refused = world.log(AuditResult::Refused, 1).await;
             let found = world.server.send(&asked).await;
             let of = format!("{method} {path} by {who}: {}", found.text());
             match answer {
-                0 => assert!(expected.contains(&found.status), "{}: {of}", found.status),
-                refusal => {
+                None => assert!(
+                    row.expected.contains(&found.status),
+                    "{}: {of}",
+                    found.status
+                ),
+                Some(refusal) => {
                     assert_eq!(found.status, refusal, "{of}");
                     // Nothing was done, and of everybody who is known it is noted once.
                     assert_eq!(world.log(AuditResult::Done, 1).await, changed, "{of}");
@@ -162,7 +164,8 @@ async fn a_caller_without_the_right_is_refused_before_the_body_is_read() {
     let document = get("/api/v1/openapi.json");
     let document = world.server.send(&document).await.json();
     let mut refused = 0;
-    for (whom, method, path, body, _) in table() {
+    for row in table() {
+        let (method, path, body) = (row.method, row.path, &row.body);
         let (template, operations) = document["paths"]
             .as_object()
             .unwrap()
@@ -188,9 +191,9 @@ async fn a_caller_without_the_right_is_refused_before_the_body_is_read() {
         if !body.is_null() {
             asked = put("", "no JSON").with_method_and_target_of(&asked);
         }
-        for (who, answer) in CALLERS.into_iter().zip(answers(whom)) {
+        for (who, answer) in CALLERS.into_iter().zip(row.answers) {
             // Which teams exist is a secret, so the caller's rights are checked first there too.
-            if answer != 0 {
+            if let Some(answer) = answer {
                 let found = world.server.send(&world.by(who, asked.clone())).await;
                 let of = format!("{method} {template} by {who}: {}", found.text());
                 assert_eq!(found.status, answer, "{of}");
@@ -207,9 +210,9 @@ async fn every_operation_is_in_the_table() {
     let document = server.send(&get("/api/v1/openapi.json")).await.json();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for method in operations.as_object().unwrap().keys() {
-            let found = table().iter().any(|(_, of, concrete, ..)| {
-                of.eq_ignore_ascii_case(method) && fits(path, concrete)
-            });
+            let found = table()
+                .iter()
+                .any(|row| row.method.eq_ignore_ascii_case(method) && fits(path, row.path));
             assert!(found, "{method} {path} is not in the table");
         }
     }

@@ -7,7 +7,7 @@ use tarn_core::{access::TokenRequest, jobs::Schedule};
 use tarn_store::metadata::{OwnerKind, Visibility};
 
 use crate::{
-    client::{get, json, put, request},
+    client::{get, json, request},
     server::{BY, TestServer, ask, by, expect, hello, name, problem},
 };
 
@@ -16,8 +16,9 @@ async fn a_token_that_administers_does_nothing_to_packages_that_it_may_not() {
     let server = TestServer::start().await;
     server.add_admin("root").await;
     server.add_organisation("acme", Visibility::Private).await;
-    let upload = put("/api/packages/acme/alpine/edge/main", hello());
-    ask(&server, by("alice", upload)).await.expect(201);
+    server
+        .publish_by("alice", "acme/alpine/edge/main", hello())
+        .await;
     let token = async |user: &str, scopes: &str| {
         let request = TokenRequest {
             limits: if user == "alice" { "acme/*/*" } else { "" }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tarn_store::metadata::{Role, Visibility};
 
 use crate::{
-    client::{Request, get, put},
+    client::{Request, get},
     server::{TestServer, package, password, problem},
 };
 
@@ -57,12 +57,9 @@ async fn world() -> TestServer {
     let by = tarn_store::metadata::Actor::COMMAND_LINE;
     server.accounts().set_admin(&root, true, &by).await.unwrap();
     for (owner, _) in OWNERS {
-        let upload = put(
-            format!("/api/packages/{owner}/alpine/edge/main"),
-            package(&format!("seed-of-{owner}"), "x86_64"),
-        );
-        let upload = upload.basic("root", &password("root"));
-        server.send(&upload).await.expect(201);
+        let seed = package(&format!("seed-of-{owner}"), "x86_64");
+        let repository = format!("{owner}/alpine/edge/main");
+        server.publish_by("root", &repository, seed).await;
     }
     server
 }

@@ -89,6 +89,26 @@ impl<'a> Browser<'a> {
         self.get(&target).await.expect(200)
     }
 
+    /// The text of a page.
+    pub(crate) async fn text(&mut self, path: &str) -> String {
+        self.get(path).await.expect(200).text()
+    }
+
+    /// Sends a form that is answered with that status.
+    pub(crate) async fn expect(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        status: u16,
+    ) -> Answer {
+        self.post(path, fields).await.expect(status)
+    }
+
+    /// Sends a form, and gives the text of the page to which that redirects.
+    pub(crate) async fn followed(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
+        self.post_and_follow(path, fields).await.text()
+    }
+
     /// Uploads files by the form of an owner.
     pub(crate) async fn upload(
         &mut self,

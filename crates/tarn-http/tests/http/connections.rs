@@ -6,7 +6,7 @@ use tarn_store::metadata::Visibility;
 
 use crate::{
     client::{get, head, put, request},
-    server::{ALICE, HELLO, INDEX, TestServer, hello, package, password},
+    server::{ALICE, HELLO, INDEX, TestServer, by, hello, package, password},
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -303,12 +303,7 @@ async fn the_longest_idle_connection_makes_room_for_a_new_one() {
             settings.connections.max_of_source = Some(of_source);
         })
         .await;
-        let mut upload = server.connect().await;
-        let request = put(format!("{ALICE}/edge/main"), hello())
-            .header("Expect", "100-continue")
-            .basic("alice", &password("alice"));
-        upload.write(&request.head_bytes()).await;
-        assert_eq!(upload.answer(false).await.status, 100);
+        let mut upload = server.begin_upload("alice").await;
         let mut kept = server.connect().await;
         for _ in 0..20 {
             kept.send(&get("/healthz")).await.expect(200);
@@ -367,32 +362,18 @@ async fn no_source_keeps_the_others_out_and_health_is_always_answered() {
 async fn an_account_has_so_many_uploads_under_way_and_others_have_theirs() {
     let server = TestServer::start_with(|settings| settings.max_uploads = 2).await;
     server.add_user("bob", Visibility::Public).await;
-    let upload = |user: &str| {
-        put(format!("/api/packages/{user}/alpine/edge/main"), hello())
-            .basic(user, &password(user))
-            .header("Expect", "100-continue")
-    };
-    let mut under_way = Vec::new();
-    for _ in 0..2 {
-        let mut connection = server.connect().await;
-        connection.write(&upload("alice").head_bytes()).await;
-        assert_eq!(connection.answer(false).await.status, 100);
-        under_way.push(connection);
-    }
+    let mut first = server.begin_upload("alice").await;
+    let _second = server.begin_upload("alice").await;
+    let upload = put(format!("{ALICE}/edge/main"), hello()).header("Expect", "100-continue");
     let mut third = server.connect().await;
-    third.write(&upload("alice").head_bytes()).await;
-    let answer = third
-        .answer(false)
-        .await
-        .refusal(429, "2 uploads under way");
+    third.write(&by("alice", upload).head_bytes()).await;
+    let answer = third.answer(false).await;
+    let answer = answer.refusal(429, "2 uploads under way");
     assert!(answer.header("Retry-After").is_some());
-    let mut other = server.connect().await;
-    other.write(&upload("bob").head_bytes()).await;
-    assert_eq!(other.answer(false).await.status, 100);
+    let mut other = server.begin_upload("bob").await;
     other.write(&hello()).await;
     other.answer(false).await.expect(201);
     // A turn ends with its upload, however that ends.
-    let mut first = under_way.remove(0);
     first.write(b"no package").await;
     first.finish().await;
     first.answer(false).await.expect(400);

@@ -7,7 +7,7 @@ use tarn_core::jobs::{Freed, free, sweep};
 use tarn_store::metadata::Visibility;
 
 use crate::{
-    client::{Request, delete, get, put, request},
+    client::{Request, delete, get, request},
     server::{HELLO, INDEX, TestServer, hello, package, password},
 };
 
@@ -210,9 +210,9 @@ fn noise(length: usize) -> Vec<u8> {
 async fn what_waits_to_be_freed_says_nothing_of_other_owners() {
     let server = TestServer::with_hello().await;
     server.add_user("bob", Visibility::Private).await;
-    let theirs = put("/api/packages/bob/alpine/edge/main", hello());
-    let theirs = theirs.basic("bob", &password("bob"));
-    server.send(&theirs).await.expect(201);
+    server
+        .publish_by("bob", "bob/alpine/edge/main", hello())
+        .await;
     server.send(&by_alice(delete(HELLO))).await.expect(204);
     let quota = server.send(&by_alice(get(QUOTA))).await.expect(200).json();
     assert_eq!(quota["deleted_bytes"], hello().len());

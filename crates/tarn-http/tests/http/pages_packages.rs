@@ -381,10 +381,10 @@ async fn every_page_is_for_those_who_may_read() {
     server.add_organisation("acme", Visibility::Private).await;
     server.set_member("acme", "wendy", Role::Write).await;
     server.set_member("acme", "rita", Role::Read).await;
-    let path = "/api/packages/acme/alpine/edge/main";
-    let upload = crate::client::put(path, package("secret-tool", "x86_64"));
-    let upload = upload.basic("wendy", &password("wendy"));
-    server.send(&upload).await.expect(201);
+    let tool = package("secret-tool", "x86_64");
+    server
+        .publish_by("wendy", "acme/alpine/edge/main", tool)
+        .await;
     let accounts = server.accounts();
     accounts
         .set_admin(&name("alice"), true, &crate::server::BY)

@@ -290,6 +290,22 @@ impl TestServer {
         self.send(&request.basic("alice", &password("alice"))).await
     }
 
+    /// Has that user publish a package, which is taken. The repository is `{owner}/alpine/{branch}/{repository}`.
+    pub(crate) async fn publish_by(&self, user: &str, repository: &str, package: Vec<u8>) {
+        let request = put(format!("/api/packages/{repository}"), package);
+        self.send(&by(user, request)).await.expect(201);
+    }
+
+    /// A connection on which that user uploads [`hello`] to a repository of their own: the server waits for the body.
+    pub(crate) async fn begin_upload(&self, user: &str) -> Connection {
+        let request = put(format!("/api/packages/{user}/alpine/edge/main"), hello());
+        let request = by(user, request).header("Expect", "100-continue");
+        let mut connection = self.connect().await;
+        connection.write(&request.head_bytes()).await;
+        connection.answer(false).await.expect(100);
+        connection
+    }
+
     /// How many blobs there are, and that nothing is half received.
     #[track_caller]
     pub(crate) fn blobs(&self) -> usize {

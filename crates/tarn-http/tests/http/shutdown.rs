@@ -8,8 +8,8 @@ use hyper::Request;
 use tarn_http::ServeError;
 
 use crate::{
-    client::{get, put},
-    server::{ALICE, TestServer, hello, password},
+    client::get,
+    server::{TestServer, hello},
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -41,12 +41,7 @@ async fn an_answer_says_close_and_nothing_else_where_the_connection_ends() {
         assert!(connection.is_closed_within(SOON).await);
     }
     // And where the server stops meanwhile.
-    let mut upload = server.connect().await;
-    let request = put(format!("{ALICE}/edge/main"), hello())
-        .header("Expect", "100-continue")
-        .basic("alice", &password("alice"));
-    upload.write(&request.head_bytes()).await;
-    assert_eq!(upload.answer(false).await.status, 100);
+    let mut upload = server.begin_upload("alice").await;
     let mut idle = server.connect().await;
     let finish = async {
         assert!(idle.is_closed_within(SOON).await);
@@ -63,12 +58,7 @@ async fn a_server_that_stops_finishes_what_is_under_way() {
     let server = TestServer::start().await;
     let mut idle = server.connect().await;
     idle.send(&get("/healthz")).await.expect(200);
-    let mut upload = server.connect().await;
-    let request = put(format!("{ALICE}/edge/main"), hello())
-        .header("Expect", "100-continue")
-        .basic("alice", &password("alice"));
-    upload.write(&request.head_bytes()).await;
-    assert_eq!(upload.answer(false).await.status, 100);
+    let mut upload = server.begin_upload("alice").await;
     let registry = server.registry.clone();
     let finish = async {
         assert!(idle.is_closed_within(SOON).await);
@@ -86,12 +76,7 @@ async fn a_server_that_stops_waits_so_long_and_no_longer() {
         settings.connections.drain = Duration::from_millis(100);
     })
     .await;
-    let mut upload = server.connect().await;
-    let request = put(format!("{ALICE}/edge/main"), hello())
-        .header("Expect", "100-continue")
-        .basic("alice", &password("alice"));
-    upload.write(&request.head_bytes()).await;
-    assert_eq!(upload.answer(false).await.status, 100);
+    let _upload = server.begin_upload("alice").await;
     assert!(matches!(server.stop().await, Err(ServeError::Drain(_))));
 }
 

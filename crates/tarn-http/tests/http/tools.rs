@@ -213,9 +213,10 @@ async fn a_script_for_a_private_repository_asks_for_credentials() {
     let server = TestServer::start().await;
     server.add_user("carol", Visibility::Private).await;
     let path = "/api/packages/carol/alpine/edge/main";
-    let upload = crate::client::put(path, package("hello", "x86_64"));
-    let upload = upload.basic("carol", &password("carol"));
-    server.send(&upload).await.expect(201);
+    let hello = package("hello", "x86_64");
+    server
+        .publish_by("carol", "carol/alpine/edge/main", hello)
+        .await;
     let setup = get(format!("{path}/setup"));
     server.send(&setup).await.refusal(401, "");
     let script = server.send(&setup.basic("carol", &password("carol"))).await;

@@ -10,11 +10,7 @@ use apk_testkit::v2::PackageBuilder;
 use regex::Regex;
 use tarn_store::metadata::{Role, Visibility};
 
-use crate::{
-    browser::Browser,
-    client::put,
-    server::{TestServer, password},
-};
+use crate::{browser::Browser, server::TestServer};
 
 /// Every route of a page, as each kind of viewer gets it. 303 is the form to sign in. The tests in a real browser read it, too.
 const STATUSES: &str = include_str!("../../../tarn/tests/browser/roles.json");
@@ -27,7 +23,11 @@ const STATIC: &str = "/-/static/{file}";
 
 /// Each route of the pages with its methods, as the code adds it to the router, which has no list of its own.
 fn added() -> Vec<(String, String)> {
-    let route = Regex::new(r#"\.route\(\s*"([^"]+)",\s*((?:\.?\w+\([\w:]+\)\s*)+)"#).unwrap();
+    let methods = r#""([^"]*)",\s*((?:\.?\w+\([\w:]+\)\s*)+)"#;
+    let route = Regex::new(&format!(r"\.route\(\s*{methods}")).unwrap();
+    let table = Regex::new(r#"\bbelow\(\s*"([^"]+)",\s*\[([^\]]*)\]"#).unwrap();
+    let row = Regex::new(&format!(r"\(\s*{methods}")).unwrap();
+    let begins = Regex::new(r#"\(\s*""#).unwrap();
     let (mut added, mut calls) = (Vec::new(), 0);
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web")];
     while let Some(folder) = folders.pop() {
@@ -38,9 +38,23 @@ fn added() -> Vec<(String, String)> {
                 continue;
             }
             let text = fs::read_to_string(path).unwrap();
-            calls += text.matches(".route(").count();
+            // The one that `below` itself makes of each row.
+            calls += text.matches(".route(").count() - text.matches(".route(&format!").count();
             let found = route.captures_iter(&text);
             added.extend(found.map(|found| (found[1].to_owned(), found[2].to_owned())));
+            for found in table.captures_iter(&text) {
+                calls += begins.find_iter(&found[2]).count();
+                let rows = row.captures_iter(&found[2]);
+                let of_row = |row: regex::Captures<'_>| {
+                    (format!("{}{}", &found[1], &row[1]), row[2].to_owned())
+                };
+                added.extend(rows.map(of_row));
+            }
+            assert_eq!(
+                table.find_iter(&text).count(),
+                text.matches(" below(").count(),
+                "this test can't read a table"
+            );
         }
     }
     assert_eq!(calls, added.len(), "this test can't read a route");
@@ -113,9 +127,9 @@ async fn vault(server: &TestServer) {
     }
     server.add_admin("root").await;
     let package = PackageBuilder::new("vaulted", "1.0-r0").arch("x86_64");
-    let put = put("/api/packages/vault/alpine/edge/main", package.build());
-    let put = put.basic("alice", &password("alice"));
-    server.send(&put).await.expect(201);
+    server
+        .publish_by("alice", "vault/alpine/edge/main", package.build())
+        .await;
     let webhook = [("url", "https://hooks.test/x"), ("event", "published")];
     let mut keeper = Browser::signed_in(server, "keeper").await;
     let added = keeper.post("/-/owners/vault/webhooks", &webhook).await;
@@ -181,7 +195,6 @@ async fn each_viewer_gets_the_pages_that_are_for_them() {
     uploaded.await.expect(403);
     // Limits are those of administrators of the server.
     keeper
-        .post("/-/owners/vault/usage", &[("bytes", "10")])
-        .await
-        .expect(403);
+        .expect("/-/owners/vault/usage", &[("bytes", "10")], 403)
+        .await;
 }

@@ -83,11 +83,7 @@ async fn every_page_of_administration_is_there() {
     root.get("/-/admin/accounts/nobody").await.expect(404);
     let export = root.get("/-/admin/audit/export").await.expect(200);
     assert!(export.text().lines().count() > 2);
-    let page = root
-        .get("/-/admin/audit?owner=alice&result=done")
-        .await
-        .expect(200)
-        .text();
+    let page = root.text("/-/admin/audit?owner=alice&result=done").await;
     assert!(
         page.contains("user.add") && !page.contains("user.admin.add"),
         "{page}"
@@ -101,15 +97,15 @@ async fn accounts_are_added_and_changed() {
     let path = "/-/admin/accounts";
     let bobs = password("bob");
     let fields = [("name", "bob"), ("new", &*bobs), ("visibility", "public")];
-    let page = root.post_and_follow(path, &fields).await.text();
+    let page = root.followed(path, &fields).await;
     assert!(page.contains("The account bob is added."), "{page}");
-    root.post(path, &fields).await.expect(409);
+    root.expect(path, &fields, 409).await;
     let mut bob = Browser::signed_in(&server, "bob").await;
     bob.get("/-/admin").await.expect(403);
 
     let one = "/-/admin/accounts/bob";
     let fields = [("visibility", "private"), ("admin", "yes")];
-    let page = root.post_and_follow(one, &fields).await.text();
+    let page = root.followed(one, &fields).await;
     assert!(
         page.contains("value=\"yes\" checked> <label for=\"admin\">"),
         "{page}"
@@ -125,18 +121,15 @@ async fn accounts_are_added_and_changed() {
     assert_eq!(bob.get("/-/settings").await.status, 303);
     // The last administrator stays one.
     let last = root
-        .post("/-/admin/accounts/root", &[("visibility", "public")])
-        .await
-        .expect(409);
+        .expect("/-/admin/accounts/root", &[("visibility", "public")], 409)
+        .await;
     assert!(last.text().contains("last administrator"));
     // Later, all this needs the password once more.
     server.clock.advance(Duration::from_secs(660));
-    root.post(one, &[("visibility", "private")])
-        .await
-        .expect(403);
+    root.expect(one, &[("visibility", "private")], 403).await;
     let roots = password("root");
     let fields = [("visibility", "public"), ("password", &*roots)];
-    root.post(one, &fields).await.expect(303);
+    root.expect(one, &fields, 303).await;
 }
 
 #[tokio::test]
@@ -151,10 +144,7 @@ async fn an_administrator_helps_who_lost_the_second_factor() {
             .text()
             .contains("10 recovery codes left")
     );
-    let page = root
-        .post_and_follow(&format!("{one}/second-factor"), &[])
-        .await
-        .text();
+    let page = root.followed(&format!("{one}/second-factor"), &[]).await;
     assert!(page.contains("The second factor is off."));
     let mut alice = Browser::signed_in(&server, "alice").await;
     root.post_and_follow(&format!("{one}/sessions"), &[]).await;
@@ -170,35 +160,22 @@ async fn organisations_and_limits_are_made() {
         ("admin", "alice"),
         ("visibility", "public"),
     ];
-    let page = root
-        .post_and_follow("/-/admin/organisations", &fields)
-        .await
-        .text();
+    let page = root.followed("/-/admin/organisations", &fields).await;
     assert!(page.contains("acme is added."), "{page}");
-    root.post("/-/admin/organisations", &fields)
-        .await
-        .expect(409);
+    root.expect("/-/admin/organisations", &fields, 409).await;
     let mut alice = Browser::signed_in(&server, "alice").await;
-    alice
-        .post("/-/admin/organisations", &fields)
-        .await
-        .expect(403);
-    let page = alice
-        .get("/-/settings/organisations")
-        .await
-        .expect(200)
-        .text();
+    alice.expect("/-/admin/organisations", &fields, 403).await;
+    let page = alice.text("/-/settings/organisations").await;
     assert!(page.contains("href=\"/-/owners/acme\""), "{page}");
     alice.get("/-/owners/acme/members").await.expect(200);
     let usage = "/-/owners/acme/usage";
     let page = root
-        .post_and_follow(usage, &[("bytes", "2 KiB"), ("packages", "")])
-        .await
-        .text();
+        .followed(usage, &[("bytes", "2 KiB"), ("packages", "")])
+        .await;
     assert!(page.contains("of 2.0 KiB"), "{page}");
     assert!(page.contains("value=\"2 KiB\""), "{page}");
-    root.post(usage, &[("bytes", "-1")]).await.expect(422);
-    root.post(usage, &[("bytes", "2 dozen")]).await.expect(422);
-    let page = root.post_and_follow(usage, &[("bytes", "")]).await.text();
+    root.expect(usage, &[("bytes", "-1")], 422).await;
+    root.expect(usage, &[("bytes", "2 dozen")], 422).await;
+    let page = root.followed(usage, &[("bytes", "")]).await;
     assert!(page.contains("without a limit"), "{page}");
 }

@@ -75,25 +75,18 @@ async fn packages_are_uploaded_deleted_and_restored() {
     assert!(page.contains("7 days"), "{page}");
     server.send(&get(HELLO)).await.expect(404);
     browser.get(delete).await.expect(404);
-    browser.post(delete, &[]).await.expect(404);
+    browser.expect(delete, &[], 404).await;
     let file = between(&page, "name=\"file\" value=\"", "\"").to_owned();
     server
         .clock
         .advance(Duration::from_secs(6 * 86_400 + 3_600));
-    let page = browser
-        .get("/-/owners/alice/deleted")
-        .await
-        .expect(200)
-        .text();
+    let page = browser.text("/-/owners/alice/deleted").await;
     assert!(page.contains("23 hours"), "{page}");
     let restore = "/-/owners/alice/deleted/restore";
-    let page = browser
-        .post_and_follow(restore, &[("file", &*file)])
-        .await
-        .text();
+    let page = browser.followed(restore, &[("file", &*file)]).await;
     assert!(page.contains("hello 1.0-r0 is restored."), "{page}");
     server.send(&get(HELLO)).await.expect(200);
-    browser.post(restore, &[("file", "999")]).await.expect(404);
+    browser.expect(restore, &[("file", "999")], 404).await;
 }
 
 #[tokio::test]
@@ -145,45 +138,32 @@ async fn keys_are_rotated_and_retired() {
         page.matches(between(&first, "@", ".rsa")).count()
     );
     let download = between(&page, "<a class=\"button quiet\" href=\"", "\"").to_owned();
-    assert!(
-        browser
-            .get(&download)
-            .await
-            .expect(200)
-            .text()
-            .contains("BEGIN PUBLIC KEY")
-    );
+    assert!(browser.text(&download).await.contains("BEGIN PUBLIC KEY"));
     let only = browser
-        .post(&format!("{path}/retire"), &[("name", &*first)])
+        .expect(&format!("{path}/retire"), &[("name", &*first)], 409)
         .await
-        .expect(409)
         .text();
     assert!(only.contains("it is the only active RSA key"), "{only}");
     let page = browser
-        .post_and_follow(&format!("{path}/rotate"), &[("type", "rsa")])
-        .await
-        .text();
+        .followed(&format!("{path}/rotate"), &[("type", "rsa")])
+        .await;
     assert!(page.contains("signs from now on"), "{page}");
     assert_eq!(page.matches(">active<").count(), 2);
     browser
-        .post(&format!("{path}/rotate"), &[("type", "rsa")])
-        .await
-        .expect(409);
+        .expect(&format!("{path}/rotate"), &[("type", "rsa")], 409)
+        .await;
     let page = browser
-        .post_and_follow(&format!("{path}/retire"), &[("name", &*first)])
-        .await
-        .text();
+        .followed(&format!("{path}/retire"), &[("name", &*first)])
+        .await;
     assert!(page.contains("The key is retired."));
     assert_eq!(page.matches(">retired<").count(), 1);
     let page = browser
-        .post_and_follow(&format!("{path}/reactivate"), &[("name", &*first)])
-        .await
-        .text();
+        .followed(&format!("{path}/reactivate"), &[("name", &*first)])
+        .await;
     assert_eq!(page.matches(">active<").count(), 2, "{page}");
     browser
-        .post(&format!("{path}/retire"), &[("name", "../x")])
-        .await
-        .expect(422);
+        .expect(&format!("{path}/retire"), &[("name", "../x")], 422)
+        .await;
 }
 
 /// The organisation acme with a reader, a writer, and alice for its admin.
@@ -205,27 +185,20 @@ async fn members_and_teams_are_looked_after() {
     let path = "/-/owners/acme/members";
     is_page(&browser.get(path).await.expect(200));
     let page = browser
-        .post_and_follow(path, &[("user", "bob"), ("role", "write")])
-        .await
-        .text();
+        .followed(path, &[("user", "bob"), ("role", "write")])
+        .await;
     assert!(page.contains("bob has the role write."), "{page}");
     for (fields, status) in [
         ([("user", "carol"), ("role", "read")], 404),
         ([("user", "bob"), ("role", "king")], 422),
         ([("user", "alice"), ("role", "read")], 409),
     ] {
-        browser.post(path, &fields).await.expect(status);
+        browser.expect(path, &fields, status).await;
     }
     let remove = format!("{path}/remove");
-    let page = browser
-        .post_and_follow(&remove, &[("user", "bob")])
-        .await
-        .text();
+    let page = browser.followed(&remove, &[("user", "bob")]).await;
     assert!(page.contains("bob is no longer a member."));
-    browser
-        .post(&remove, &[("user", "alice")])
-        .await
-        .expect(409);
+    browser.expect(&remove, &[("user", "alice")], 409).await;
 
     let path = "/-/owners/acme/teams";
     is_page(&browser.get(path).await.expect(200));
@@ -240,9 +213,9 @@ async fn members_and_teams_are_looked_after() {
     let kernel = format!("{path}/kernel");
     let members = format!("{kernel}/members");
     let bob = [("user", "bob")];
-    let page = browser.post_and_follow(&members, &bob).await.text();
+    let page = browser.followed(&members, &bob).await;
     assert!(page.contains("bob is in kernel."), "{page}");
-    let page = browser.get(path).await.expect(200).text();
+    let page = browser.text(path).await;
     let row = between(&page, "/teams/kernel\">kernel</a>", "</tr>");
     assert!(row.contains("<code>edge/kernel</code>"), "{row}");
     assert!(row.contains("data-label=\"Members\">1</td>"), "{row}");
@@ -270,7 +243,7 @@ async fn members_and_teams_are_looked_after() {
         ("limits", [("limits", "edge")], 422),
     ] {
         let form = format!("{kernel}/{form}");
-        browser.post(&form, &fields).await.expect(status);
+        browser.expect(&form, &fields, status).await;
     }
     browser
         .post_and_follow(&format!("{members}/remove"), &bob)
@@ -280,23 +253,19 @@ async fn members_and_teams_are_looked_after() {
         refused.contains("may read these packages but not change them"),
         "{refused}"
     );
-    let page = browser
-        .post_and_follow(&format!("{kernel}/remove"), &[])
-        .await
-        .text();
+    let page = browser.followed(&format!("{kernel}/remove"), &[]).await;
     assert!(page.contains("The team kernel is deleted."));
     browser.get(&kernel).await.expect(404);
     browser
-        .post(&format!("{path}/admins/remove"), &[])
-        .await
-        .expect(409);
+        .expect(&format!("{path}/admins/remove"), &[], 409)
+        .await;
     browser
-        .post(
+        .expect(
             path,
             &[("name", "x"), ("role", "read"), ("limits", "edge/main")],
+            422,
         )
-        .await
-        .expect(422);
+        .await;
 }
 
 #[tokio::test]
@@ -308,17 +277,16 @@ async fn rules_of_expiry_are_previewed() {
     server.clock.advance(Duration::from_secs(40 * 86_400));
     let mut browser_again = Browser::signed_in(&server, "alice").await;
     let fields = [("pattern", "edge/*"), ("days", "30"), ("keep", "0")];
-    let page = browser_again.post_and_follow(path, &fields).await.text();
+    let page = browser_again.followed(path, &fields).await;
     assert!(page.contains("The rule for edge/* is saved."), "{page}");
     assert!(page.contains("1 package file with"), "{page}");
     assert!(page.contains("hello 1.0-r0"));
     server.send(&get(HELLO)).await.expect(200);
     let fields = [("pattern", "edge/*"), ("days", "0"), ("keep", "0")];
-    browser_again.post(path, &fields).await.expect(422);
+    browser_again.expect(path, &fields, 422).await;
     let page = browser_again
-        .post_and_follow(&format!("{path}/remove"), &[("pattern", "edge/*")])
-        .await
-        .text();
+        .followed(&format!("{path}/remove"), &[("pattern", "edge/*")])
+        .await;
     assert!(page.contains("There are no rules."));
     assert_eq!(browser.get(path).await.status, 303, "unused for 40 days");
 }
@@ -331,21 +299,13 @@ async fn the_audit_log_is_filtered_and_exported() {
     let page = browser.get(path).await.expect(200);
     is_page(&page);
     assert!(page.text().contains("<code>package.publish</code>"));
-    let page = browser
-        .get(&format!("{path}?action=session."))
-        .await
-        .expect(200)
-        .text();
+    let page = browser.text(&format!("{path}?action=session.")).await;
     assert!(
         page.contains("session.add") && !page.contains("package.publish"),
         "{page}"
     );
     assert!(page.contains("export?action=session."), "{page}");
-    let none = browser
-        .get(&format!("{path}?since=2030-01-01"))
-        .await
-        .expect(200)
-        .text();
+    let none = browser.text(&format!("{path}?since=2030-01-01")).await;
     assert!(none.contains("No entries."));
     browser
         .get(&format!("{path}?since=yesterday"))
@@ -371,15 +331,14 @@ async fn an_organisation_is_changed_renamed_and_deleted() {
     let path = "/-/owners/acme";
     is_page(&browser.get(path).await.expect(200));
     let fields = [("visibility", "limited"), ("versions", "lenient")];
-    let page = browser.post_and_follow(path, &fields).await.text();
+    let page = browser.followed(path, &fields).await;
     assert!(page.contains("<option value=\"limited\" selected>"));
     assert!(page.contains("<option value=\"lenient\" selected>"));
     server.clock.advance(Duration::from_secs(660));
     let renamed = [("new_name", "apex")];
     browser
-        .post(&format!("{path}/rename"), &renamed)
-        .await
-        .expect(403);
+        .expect(&format!("{path}/rename"), &renamed, 403)
+        .await;
     let password = password("alice");
     let renamed = [("new_name", "apex"), ("password", &*password)];
     browser
@@ -392,14 +351,8 @@ async fn an_organisation_is_changed_renamed_and_deleted() {
         .await
         .expect(303);
     let remove = "/-/owners/apex/remove";
-    browser
-        .post(remove, &[("confirm", "acme")])
-        .await
-        .expect(422);
-    browser
-        .post(remove, &[("confirm", "apex")])
-        .await
-        .expect(409);
+    browser.expect(remove, &[("confirm", "acme")], 422).await;
+    browser.expect(remove, &[("confirm", "apex")], 409).await;
     // What can't be undone needs the password once that was given some time ago.
     server.clock.advance(Duration::from_secs(660));
     for given in ["", "wrong"] {
@@ -408,7 +361,7 @@ async fn an_organisation_is_changed_renamed_and_deleted() {
             ("packages", "delete"),
             ("password", given),
         ];
-        let page = browser.post(remove, &fields).await.expect(403);
+        let page = browser.expect(remove, &fields, 403).await;
         is_page(&page);
         assert!(page.text().contains("type=\"password\""), "{given}");
         let kept = server.registry.metadata().owner(&name("apex")).await;
@@ -419,7 +372,7 @@ async fn an_organisation_is_changed_renamed_and_deleted() {
         ("packages", "delete"),
         ("password", &*password),
     ];
-    let answer = browser.post(remove, &fields).await.expect(303);
+    let answer = browser.expect(remove, &fields, 303).await;
     assert_eq!(answer.header("Location"), Some("/"));
     let found = server
         .registry
@@ -430,14 +383,10 @@ async fn an_organisation_is_changed_renamed_and_deleted() {
     assert!(found.is_none());
     // A user neither renames nor deletes the own account: administrators do.
     let own = [("new_name", "bob")];
+    browser.expect("/-/owners/alice/rename", &own, 403).await;
     browser
-        .post("/-/owners/alice/rename", &own)
-        .await
-        .expect(403);
-    browser
-        .post("/-/owners/alice/remove", &[("confirm", "alice")])
-        .await
-        .expect(403);
+        .expect("/-/owners/alice/remove", &[("confirm", "alice")], 403)
+        .await;
     let kept = server.registry.metadata().owner(&name("alice")).await;
     assert!(kept.unwrap().is_some());
 }

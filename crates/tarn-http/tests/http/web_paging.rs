@@ -171,13 +171,13 @@ async fn a_form_in_a_list_returns_to_its_page() {
         ),
     ] {
         let second = format!("{path}?page=2");
-        let page = browser.get(&second).await.expect(200).text();
+        let page = browser.text(&second).await;
         assert!(names(&page).contains(&gone), "{page}");
         let form = format!("{path}/{form}?page=2");
         assert!(page.contains(&format!("action=\"{form}\"")), "{page}");
-        let answer: Answer = browser.post(&form, &[fields]).await.expect(303);
+        let answer: Answer = browser.expect(&form, &[fields], 303).await;
         assert_eq!(answer.header("Location"), Some(&*second));
-        let page = browser.get(&second).await.expect(200).text();
+        let page = browser.text(&second).await;
         assert!(!names(&page).contains(&gone), "{page}");
     }
 }
@@ -192,9 +192,8 @@ async fn all_messages_of_a_webhook_can_be_seen() {
         ("secret", "mine"),
     ];
     let added = browser
-        .post("/-/owners/alice/webhooks", &fields)
-        .await
-        .expect(303);
+        .expect("/-/owners/alice/webhooks", &fields, 303)
+        .await;
     let one = added.header("Location").unwrap().to_owned();
     // A page has few of them.
     let on_page = 10;
@@ -202,10 +201,10 @@ async fn all_messages_of_a_webhook_can_be_seen() {
         let package = package(&format!("package-{number}"), "x86_64");
         server.publish("edge/main", package).await.expect(201);
     }
-    let page = browser.get(&one).await.expect(200).text();
+    let page = browser.text(&one).await;
     assert_eq!(names(&page).len(), on_page);
     let next = link(&page, "next").unwrap();
-    let page = browser.get(next).await.expect(200).text();
+    let page = browser.text(next).await;
     assert_eq!(names(&page).len(), 1);
     let place = between(
         &page,
@@ -229,7 +228,7 @@ async fn retired_keys_are_cut_on_the_page_of_their_owner() {
         }
     }
     let mut browser = Browser::signed_in(&server, "alice").await;
-    let page = browser.get("/alice").await.expect(200).text();
+    let page = browser.text("/alice").await;
     assert_eq!(page.matches("<dt>Retired").count(), 3, "{page}");
     assert!(page.contains("and 1 more retired"), "{page}");
     let all = browser.get("/-/owners/alice/keys").await.expect(200);

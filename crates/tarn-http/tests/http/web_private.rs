@@ -8,14 +8,20 @@ use crate::{
 };
 use tarn_store::metadata::{Role, Visibility};
 
-#[tokio::test]
-async fn a_private_repository_says_how_to_use_it_with_credentials() {
+/// A server with the private user `hidden`, who has a package in edge/main.
+async fn with_a_private_package() -> TestServer {
     let server = TestServer::start().await;
     server.add_user("hidden", Visibility::Private).await;
-    let path = "/api/packages/hidden/alpine/edge/main";
-    let upload = put(path, package("tool", "x86_64"));
-    let upload = upload.basic("hidden", &password("hidden"));
-    server.send(&upload).await.expect(201);
+    let tool = package("tool", "x86_64");
+    server
+        .publish_by("hidden", "hidden/alpine/edge/main", tool)
+        .await;
+    server
+}
+
+#[tokio::test]
+async fn a_private_repository_says_how_to_use_it_with_credentials() {
+    let server = with_a_private_package().await;
     let page = page("/hidden/edge/main").basic("hidden", &password("hidden"));
     let text = server.send(&page).await.expect(200).text();
     let url = "http://$AUTH@registry.test/api/packages/hidden/alpine";
@@ -57,12 +63,7 @@ async fn a_private_repository_says_how_to_use_it_with_credentials() {
 /// `HTTP_AUTH` of apko is cut at each colon.
 #[tokio::test]
 async fn apko_gets_the_credentials_in_the_urls_where_the_host_has_a_port() {
-    let server = TestServer::start().await;
-    server.add_user("hidden", Visibility::Private).await;
-    let path = "/api/packages/hidden/alpine/edge/main";
-    let upload = put(path, package("tool", "x86_64"));
-    let upload = upload.basic("hidden", &password("hidden"));
-    server.send(&upload).await.expect(201);
+    let server = with_a_private_package().await;
     let on = async |host: &str| {
         let page = page("/hidden/edge/main").host(host);
         let page = page.basic("hidden", &password("hidden"));
@@ -97,7 +98,7 @@ async fn a_session_reads_the_files_that_pages_link_to() {
     server.send(&upload).await.expect(201);
     let mut rita = Browser::signed_in(&server, "rita").await;
     let mut mallory = Browser::signed_in(&server, "mallory").await;
-    let page = rita.get("/acme/edge/main").await.expect(200).text();
+    let page = rita.text("/acme/edge/main").await;
     let links = page.split("href=\"").skip(1);
     let links = links.filter_map(|link| link.split('"').next());
     let mut files: Vec<String> = links
@@ -140,7 +141,7 @@ async fn a_session_reads_the_files_that_pages_link_to() {
     alice.get(&file).await.expect(200);
     // A session that ended counts no more.
     let session = rita.cookies.clone();
-    rita.post("/-/logout", &[]).await.expect(303);
+    rita.expect("/-/logout", &[], 303).await;
     rita.cookies = session;
     rita.get(&file).await.expect(401);
 }

@@ -74,7 +74,7 @@ async fn signs_in_and_out() {
         ("password", wrong.as_str()),
         ("to", "/alice"),
     ];
-    let refused = browser.post("/-/login", &fields).await.expect(403);
+    let refused = browser.expect("/-/login", &fields, 403).await;
     assert!(
         refused
             .text()
@@ -93,7 +93,7 @@ async fn signs_in_and_out() {
         ("password", right.as_str()),
         ("to", "/alice?x=1"),
     ];
-    let answer = browser.post("/-/login", &fields).await.expect(303);
+    let answer = browser.expect("/-/login", &fields, 303).await;
     assert_eq!(answer.header("Location"), Some("/alice?x=1"));
     let cookies = set_cookies(&answer);
     let session = cookies
@@ -111,7 +111,7 @@ async fn signs_in_and_out() {
     let again = browser.get("/-/login?to=/alice").await.expect(303);
     assert_eq!(again.header("Location"), Some("/alice"));
 
-    let out = browser.post("/-/logout", &[]).await.expect(303);
+    let out = browser.expect("/-/logout", &[], 303).await;
     assert_eq!(out.header("Location"), Some("/"));
     assert!(!browser.cookies.contains_key("tarn"));
     browser.cookies.insert("tarn".to_owned(), secret.clone());
@@ -149,7 +149,7 @@ async fn asks_for_the_code_of_a_second_factor() {
             ("password", &*password("alice")),
             ("to", "/alice"),
         ];
-        let answer = browser.post("/-/login", &fields).await.expect(303);
+        let answer = browser.expect("/-/login", &fields, 303).await;
         let code = answer.header("Location").unwrap().to_owned();
         assert_eq!(code, "/-/login/code?to=%2Falice");
         assert!(!browser.cookies.contains_key("tarn"));
@@ -277,7 +277,7 @@ async fn a_return_address_of_another_site_leads_home() {
             ("password", &*password("alice")),
             ("to", to),
         ];
-        let answer = browser.post("/-/login", &fields).await.expect(303);
+        let answer = browser.expect("/-/login", &fields, 303).await;
         assert_eq!(answer.header("Location"), Some("/"), "{to}");
     }
 }
@@ -338,7 +338,7 @@ async fn sessions_end_with_the_password_and_the_account() {
         .unwrap();
     assert!(!is_signed_in(&mut bob).await);
     let fields = [("name", "bob"), ("password", &*password("bob"))];
-    let refused = bob.post("/-/login", &fields).await.expect(403).text();
+    let refused = bob.expect("/-/login", &fields, 403).await.text();
     assert!(refused.contains("This account is disabled"), "{refused}");
     accounts
         .set_disabled(&name("bob"), false, &BY)
@@ -387,7 +387,7 @@ async fn cookies_under_https_are_of_this_host_only() {
             ("password", &*password("alice")),
             ("to", "/alice"),
         ];
-        let answer = browser.post("/-/login", &fields).await.expect(303);
+        let answer = browser.expect("/-/login", &fields, 303).await;
         let base = path.trim_end_matches('/');
         assert_eq!(answer.header("Location"), Some(&*format!("{base}/alice")));
         let cookies = set_cookies(&answer);
@@ -410,14 +410,10 @@ async fn who_signed_in_is_in_the_audit_log() {
     let server = TestServer::start().await;
     let mut browser = Browser::new(&server);
     let fields = [("name", "alice"), ("password", "a wrong one")];
-    browser.post("/-/login", &fields).await.expect(403);
+    browser.expect("/-/login", &fields, 403).await;
     let mut browser = Browser::signed_in(&server, "alice").await;
     server.registry.refusals().flush().await;
-    let page = browser
-        .get("/-/owners/alice/audit")
-        .await
-        .expect(200)
-        .text();
+    let page = browser.text("/-/owners/alice/audit").await;
     assert!(page.contains("<code>session.add</code>"), "{page}");
     assert!(page.contains("<code>sign-in</code>"), "{page}");
     assert!(page.contains("Test Browser 1.0"));

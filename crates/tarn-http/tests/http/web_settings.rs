@@ -53,23 +53,23 @@ async fn the_password_is_changed_and_other_sessions_end() {
             "password",
         ),
     ] {
-        let refused = browser.post(path, &fields).await.expect(status).text();
+        let refused = browser.expect(path, &fields, status).await.text();
         assert!(
             between(&refused, "role=\"alert\"", "</div>").contains(says),
             "{refused}"
         );
     }
     let fields = [("password", &*old), ("new", new), ("again", new)];
-    let page = browser.post_and_follow(path, &fields).await.text();
+    let page = browser.followed(path, &fields).await;
     assert!(page.contains("Your password is changed."), "{page}");
     assert!(!is_out(&mut browser).await);
     assert!(is_out(&mut other).await);
     // The notice is said once.
-    let again = browser.get(path).await.expect(200).text();
+    let again = browser.text(path).await;
     assert!(!again.contains("Your password is changed."));
     let mut fresh = Browser::new(&server);
     let fields = [("name", "alice"), ("password", new)];
-    fresh.post("/-/login", &fields).await.expect(303);
+    fresh.expect("/-/login", &fields, 303).await;
 }
 
 #[tokio::test]
@@ -78,18 +78,15 @@ async fn a_second_factor_is_turned_on_and_off() {
     let mut browser = Browser::signed_in(&server, "alice").await;
     let mut other = Browser::signed_in(&server, "alice").await;
     let path = "/-/settings/second-factor";
-    let page = browser.get(path).await.expect(200).text();
+    let page = browser.text(path).await;
     assert!(page.contains("Set up a second factor"));
     assert!(!page.contains("Your password"), "it was given a moment ago");
     server.clock.advance(LATER);
     let begin = format!("{path}/begin");
-    let refused = browser.post(&begin, &[]).await.expect(403).text();
+    let refused = browser.expect(&begin, &[], 403).await.text();
     assert!(refused.contains("Type your password"), "{refused}");
     let old = password("alice");
-    let page = browser
-        .post(&begin, &[("password", &*old)])
-        .await
-        .expect(200);
+    let page = browser.expect(&begin, &[("password", &*old)], 200).await;
     is_page(&page);
     assert_eq!(page.header("Cache-Control"), Some("no-store"));
     let page = page.text();
@@ -100,19 +97,15 @@ async fn a_second_factor_is_turned_on_and_off() {
     let secret = between(&page, "<code id=\"secret\">", "</code>").replace(' ', "");
     assert!(uri.contains(&secret));
     // Until a code confirms it, the password is enough, and the secret is not shown again.
-    let page = browser.get(path).await.expect(200).text();
+    let page = browser.text(path).await;
     assert!(!page.contains(&secret) && !page.contains("<svg xmlns"));
     let confirm = format!("{path}/confirm");
     let wrong = generator.wrong(server.clock.now());
-    browser
-        .post(&confirm, &[("code", &*wrong)])
-        .await
-        .expect(403);
+    browser.expect(&confirm, &[("code", &*wrong)], 403).await;
     let right = generator.code(server.clock.now());
     let page = browser
-        .post(&confirm, &[("code", &*right)])
+        .expect(&confirm, &[("code", &*right)], 200)
         .await
-        .expect(200)
         .text();
     let codes = between(&page, "<pre id=\"recovery-codes\">", "</pre>");
     let codes: Vec<&str> = codes.lines().collect();
@@ -122,28 +115,21 @@ async fn a_second_factor_is_turned_on_and_off() {
         is_out(&mut other).await,
         "it was signed in without the code"
     );
-    let page = browser.get(path).await.expect(200).text();
+    let page = browser.text(path).await;
     assert!(page.contains("10 recovery codes left"), "{page}");
     assert!(!page.contains(codes[0]));
     // New recovery codes, with one of the old.
     let renew = format!("{path}/recovery-codes");
     let page = browser
-        .post(&renew, &[("code", codes[0])])
+        .expect(&renew, &[("code", codes[0])], 200)
         .await
-        .expect(200)
         .text();
     let renewed = between(&page, "<pre id=\"recovery-codes\">", "</pre>").to_owned();
     let renewed: Vec<&str> = renewed.lines().collect();
     assert!(!renewed.contains(&codes[1]));
     let disable = format!("{path}/disable");
-    browser
-        .post(&disable, &[("code", codes[1])])
-        .await
-        .expect(403);
-    let page = browser
-        .post_and_follow(&disable, &[("code", renewed[0])])
-        .await
-        .text();
+    browser.expect(&disable, &[("code", codes[1])], 403).await;
+    let page = browser.followed(&disable, &[("code", renewed[0])]).await;
     assert!(page.contains("The second factor is off."), "{page}");
     Browser::signed_in(&server, "alice").await;
 }
@@ -163,15 +149,11 @@ async fn sessions_are_listed_and_ended() {
     assert_eq!(page.matches("127.0.0.1").count(), 5, "{page}");
     let newest = between(&page, "name=\"session\" value=\"", "\"").to_owned();
     let page = one
-        .post_and_follow("/-/settings/sessions/end", &[("session", &*newest)])
-        .await
-        .text();
+        .followed("/-/settings/sessions/end", &[("session", &*newest)])
+        .await;
     assert!(page.contains("The session has ended."));
     assert!(is_out(&mut three).await && !is_out(&mut two).await);
-    let page = one
-        .post_and_follow("/-/settings/sessions/end-others", &[])
-        .await
-        .text();
+    let page = one.followed("/-/settings/sessions/end-others", &[]).await;
     assert!(page.contains("One session has ended."), "{page}");
     assert!(is_out(&mut two).await && !is_out(&mut one).await);
     // Of another user, nothing ends.
@@ -202,7 +184,7 @@ async fn a_token_is_made_used_and_revoked() {
         ("limits", "alice/edge/*"),
         ("days", "30"),
     ];
-    let page = browser.post(path, &fields).await.expect(200);
+    let page = browser.expect(path, &fields, 200).await;
     assert_eq!(page.header("Cache-Control"), Some("no-store"));
     let page = page.text();
     let token = between(&page, "<pre id=\"token\">", "</pre>").to_owned();
@@ -221,7 +203,7 @@ async fn a_token_is_made_used_and_revoked() {
     let publish = |branch: &str| put(format!("{ALICE}/{branch}/main"), hello()).bearer(&token);
     server.send(&publish("edge")).await.expect(201);
     server.send(&publish("v3.23")).await.expect(403);
-    let page = browser.get(path).await.expect(200).text();
+    let page = browser.text(path).await;
     assert!(!page.contains(&token));
     assert!(page.contains("on alice/edge/*"), "{page}");
 
@@ -247,7 +229,7 @@ async fn a_token_is_made_used_and_revoked() {
             "everywhere",
         ),
     ] {
-        let refused = browser.post(path, &fields).await.expect(status).text();
+        let refused = browser.expect(path, &fields, status).await.text();
         assert!(
             between(&refused, "role=\"alert\"", "</div>").contains(says),
             "{refused}"
@@ -259,7 +241,7 @@ async fn a_token_is_made_used_and_revoked() {
         ("delete:package", false, true),
     ] {
         let fields = [("label", scope), ("scope", scope)];
-        let page = browser.post(path, &fields).await.expect(200).text();
+        let page = browser.expect(path, &fields, 200).await.text();
         assert_eq!(page.contains("--upload-file"), publishes, "{page}");
         assert_eq!(page.contains("machine registry.test"), reads, "{page}");
         let line = "@registry.test/api/packages/alice/alpine/v3.23/main</pre>";
@@ -268,15 +250,12 @@ async fn a_token_is_made_used_and_revoked() {
     // What administers needs a password that was given lately.
     server.clock.advance(LATER);
     let admin = [("label", "admin"), ("scope", "admin")];
-    browser.post(path, &admin).await.expect(403);
+    browser.expect(path, &admin, 403).await;
     let password = password("alice");
     let fields = [admin[0], admin[1], ("password", &*password)];
-    browser.post(path, &fields).await.expect(200);
+    browser.expect(path, &fields, 200).await;
     let revoke = format!("{path}/revoke");
-    let page = browser
-        .post_and_follow(&revoke, &[("label", "ci")])
-        .await
-        .text();
+    let page = browser.followed(&revoke, &[("label", "ci")]).await;
     assert!(page.contains("The token ci is revoked."));
     server.send(&publish("edge")).await.expect(401);
 }
@@ -285,7 +264,7 @@ async fn a_token_is_made_used_and_revoked() {
 async fn the_first_page_of_a_new_server_says_how_to_publish() {
     let server = TestServer::start().await;
     let mut browser = Browser::signed_in(&server, "alice").await;
-    let page = browser.get("/").await.expect(200).text();
+    let page = browser.text("/").await;
     for part in [
         "tarn token add --user alice --name publish",
         "/api/packages/alice/alpine/v3.23/main</pre>",
@@ -293,7 +272,7 @@ async fn the_first_page_of_a_new_server_says_how_to_publish() {
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
-    let stranger = Browser::new(&server).get("/").await.expect(200).text();
+    let stranger = Browser::new(&server).text("/").await;
     assert!(stranger.contains("--user USER:TOKEN"), "{stranger}");
 }
 
@@ -303,15 +282,13 @@ async fn visibility_is_changed_and_private_pages_ask_to_sign_in() {
     let mut browser = Browser::signed_in(&server, "alice").await;
     is_page(&browser.get("/-/settings").await.expect(200));
     let page = browser
-        .post_and_follow("/-/settings", &[("visibility", "private")])
-        .await
-        .text();
+        .followed("/-/settings", &[("visibility", "private")])
+        .await;
     assert!(page.contains("Your profile is saved."));
     assert!(page.contains("<option value=\"private\" selected>"));
     browser
-        .post("/-/settings", &[("visibility", "secret")])
-        .await
-        .expect(422);
+        .expect("/-/settings", &[("visibility", "secret")], 422)
+        .await;
     browser.get("/alice").await.expect(200);
     let mut stranger = Browser::new(&server);
     let asked = stranger.get("/alice").await.expect(303);
