@@ -23,7 +23,11 @@ const STATIC: &str = "/-/static/{file}";
 
 /// Each route of the pages with its methods, as the code adds it to the router, which has no list of its own.
 fn added() -> Vec<(String, String)> {
-    let route = Regex::new(r#"\.route\(\s*"([^"]+)",\s*((?:\.?\w+\([\w:]+\)\s*)+)"#).unwrap();
+    let methods = r#""([^"]*)",\s*((?:\.?\w+\([\w:]+\)\s*)+)"#;
+    let route = Regex::new(&format!(r"\.route\(\s*{methods}")).unwrap();
+    let table = Regex::new(r#"\bbelow\(\s*"([^"]+)",\s*\[([^\]]*)\]"#).unwrap();
+    let row = Regex::new(&format!(r"\(\s*{methods}")).unwrap();
+    let begins = Regex::new(r#"\(\s*""#).unwrap();
     let (mut added, mut calls) = (Vec::new(), 0);
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web")];
     while let Some(folder) = folders.pop() {
@@ -34,9 +38,23 @@ fn added() -> Vec<(String, String)> {
                 continue;
             }
             let text = fs::read_to_string(path).unwrap();
-            calls += text.matches(".route(").count();
+            // The one that `below` itself makes of each row.
+            calls += text.matches(".route(").count() - text.matches(".route(&format!").count();
             let found = route.captures_iter(&text);
             added.extend(found.map(|found| (found[1].to_owned(), found[2].to_owned())));
+            for found in table.captures_iter(&text) {
+                calls += begins.find_iter(&found[2]).count();
+                let rows = row.captures_iter(&found[2]);
+                let of_row = |row: regex::Captures<'_>| {
+                    (format!("{}{}", &found[1], &row[1]), row[2].to_owned())
+                };
+                added.extend(rows.map(of_row));
+            }
+            assert_eq!(
+                table.find_iter(&text).count(),
+                text.matches(" below(").count(),
+                "this test can't read a table"
+            );
         }
     }
     assert_eq!(calls, added.len(), "this test can't read a route");
