@@ -112,7 +112,7 @@ impl Sha256Digest {
     /// 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        self.to_string()
+        HEXLOWER.encode(&self.0)
     }
 }
 
@@ -123,7 +123,7 @@ pub(crate) fn read_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 
 impl fmt::Display for Sha256Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&HEXLOWER.encode(&self.0))
+        formatter.write_str(&self.to_hex())
     }
 }
 

@@ -60,8 +60,8 @@ fn info(facts: &PackageFacts) -> Value {
         hash: PackageHash::Identity(Identity::from_bytes([0; 20])),
         size: 0,
     });
-    let dump: Value = serde_json::from_str(&dump.finish()).unwrap();
-    normalize(dump["packages"][0].clone())
+    let dump: Value = serde_json::from_str(&dump.finish()).unwrap_or_default();
+    normalize(dump.pointer("/packages/0").cloned().unwrap_or_default())
 }
 
 fn directory(directory: &Directory) -> Value {

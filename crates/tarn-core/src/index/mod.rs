@@ -263,7 +263,7 @@ impl Indexes {
         };
         let place = Place::new(&head, arch, format);
         self.counts.asked.one();
-        if let Some(signed) = self.from_memory(&place, &head).await {
+        if let Some(signed) = self.remembered(&place, &head).await {
             return Ok(Some(signed));
         }
         // In a box of its own: what is seldom done is not to be carried about with every request.
@@ -286,7 +286,7 @@ impl Indexes {
         let _turn = turn.lock().await;
         // One that was begun after this request came serves it, also when there are newer generations by now: everybody
         // who waited here is served by one index.
-        if let Some(signed) = self.from_memory(&place, head).await {
+        if let Some(signed) = self.remembered(&place, head).await {
             return Ok(Some(signed));
         }
         self.rest(&place).await;
@@ -294,7 +294,7 @@ impl Indexes {
         let Some((head, keys)) = self.head(owner, branch, repository, &place).await? else {
             return Ok(None);
         };
-        if let Some(signed) = self.from_memory(&place, &head).await {
+        if let Some(signed) = self.remembered(&place, &head).await {
             return Ok(Some(signed));
         }
         // The semaphores are never closed.
@@ -357,7 +357,7 @@ impl Indexes {
 
     /// The index in memory, when it is the one of that generation and those keys or, because this request read the head a
     /// moment ago, of newer ones.
-    async fn from_memory(&self, place: &Place, head: &IndexHead) -> Option<SignedIndex> {
+    async fn remembered(&self, place: &Place, head: &IndexHead) -> Option<SignedIndex> {
         let made = self.cache(place).get(place).await?;
         if made.generation < head.generation || made.keys_changed_at < head.keys_changed_at {
             return None;

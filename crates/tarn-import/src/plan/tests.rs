@@ -247,10 +247,10 @@ fn a_token_keeps_its_scopes_and_gets_a_label_that_can_be() {
         token(&long, "read:user"),
         token(&long, "read:package"),
         with(token("fine", "write:package"), |it| {
-            it.all_repositories = false
+            it.all_repositories = false;
         }),
         with(token("newer", "all"), |it| {
-            it.hash = secret("$hmac-sha256$00")
+            it.hash = secret("$hmac-sha256$00");
         }),
         token("git", "write:repository"),
         token("future", "write:package,write:everything"),

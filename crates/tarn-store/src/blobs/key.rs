@@ -20,11 +20,11 @@ impl BlobKey {
         Self { sha256, place: 0 }
     }
 
-    /// The folder, named after the first byte, and the name in it. Both stores use these.
-    pub(super) fn folder_and_name(&self) -> (String, String) {
-        let mut folder = self.to_string();
-        let name = folder.split_off(2);
-        (folder, name)
+    /// `{folder}/{name}`: the folder is named after the first byte. Both stores use it.
+    pub(super) fn path(&self) -> String {
+        let mut path = self.to_string();
+        path.insert(2, '/');
+        path
     }
 
     /// The key with that name in the folder of that first byte; `None` when that is no key.
@@ -36,14 +36,14 @@ impl BlobKey {
         let sha256 = Sha256Digest::parse_hex(&format!("{first_byte:02x}{rest}")).ok()?;
         let key = Self { sha256, place };
         // Written in one way only.
-        (key.folder_and_name().1 == name).then_some(key)
+        (key.path().get(3..) == Some(name)).then_some(key)
     }
 }
 
 /// `{sha256}`, or `{sha256}.{place}`.
 impl fmt::Display for BlobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sha256.to_hex())?;
+        self.sha256.fmt(f)?;
         match self.place {
             0 => Ok(()),
             place => write!(f, ".{place}"),
@@ -60,9 +60,8 @@ mod tests {
         let sha256 = Sha256Digest::from_bytes([0xab; 32]);
         for (place, end) in [(0, ""), (1, ".1"), (4_000_000_000, ".4000000000")] {
             let key = BlobKey { sha256, place };
-            let (folder, name) = key.folder_and_name();
-            assert_eq!(folder, "ab");
-            assert_eq!(name, format!("{}{end}", "ab".repeat(31)));
+            let name = format!("{}{end}", "ab".repeat(31));
+            assert_eq!(key.path(), format!("ab/{name}"));
             assert_eq!(BlobKey::parse(0xab, &name), Some(key));
         }
         let rest = "ab".repeat(31);

@@ -66,8 +66,7 @@ impl Local {
 
     /// Where a blob is, or would be.
     fn path(&self, key: &BlobKey) -> PathBuf {
-        let (folder, name) = key.folder_and_name();
-        self.places.join(folder).join(name)
+        self.places.join(key.path())
     }
 
     pub(super) async fn open(

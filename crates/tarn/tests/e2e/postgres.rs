@@ -61,8 +61,8 @@ fn a_database_that_is_away_is_not_called_busy() {
     );
     let line = log.lines().find(|line| line.contains("ERROR")).unwrap();
     assert!(line.contains("the database can't be reached"), "{line}");
-    must_say(&line, "postgres://");
-    must_say(&line, "error=");
+    must_say(line, "postgres://");
+    must_say(line, "error=");
     assert!(!log.contains("deadpool"), "{log}");
     postgres.restart();
     server.curl("/healthz").expect(200);

@@ -109,8 +109,7 @@ impl S3 {
 
     /// The name of a blob's object.
     fn path(&self, key: &BlobKey) -> Path {
-        let (folder, name) = key.folder_and_name();
-        Path::from(self.settings.name(&format!("blobs/{folder}/{name}")))
+        Path::from(self.settings.name(&format!("blobs/{}", key.path())))
     }
 
     fn shown(&self, path: &Path) -> String {
