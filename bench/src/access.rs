@@ -5,7 +5,7 @@ use std::{cell::RefCell, net::IpAddr, path::Path, sync::Arc};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tarn_base::{clock::Clock, names::OwnerName, random::Random, sealer::Sealer, secret::Secret};
 use tarn_core::{
-    Common,
+    Resources,
     access::{
         Access, AccessLimits, Accounts, Caller, Credentials, PasswordCost, SecondFactors,
         TokenRequest, tokens,
@@ -159,14 +159,14 @@ impl Setup {
     /// What checks credentials in a server that was just started.
     fn access(&self) -> Result<Access> {
         let limits = AccessLimits::default();
-        let common = Common {
+        let resources = Resources {
             metadata: self.metadata.clone(),
             sealer: Arc::clone(&self.sealer),
             clock: Clock::system(),
             random: Random::system(),
         };
-        let second_factors = SecondFactors::new(common.clone(), &limits);
-        Ok(Access::new(common, limits, second_factors)?)
+        let second_factors = SecondFactors::new(resources.clone(), &limits);
+        Ok(Access::new(resources, limits, second_factors)?)
     }
 
     /// Seconds for one of `calls` requests with these credentials. `right` says how each has to end.

@@ -10,7 +10,7 @@ use crate::access::{
     second_factor::SEALED_AS,
     totp::TotpSecret,
 };
-use crate::common::Common;
+use crate::resources::Resources;
 use tarn_base::{clock::Timestamp, names::OwnerName, secret::Secret};
 use tarn_store::metadata::{
     Actor, ForeignHash, Imported, ImportedUser, MetadataError, NewForeignToken, NewUser, Owner,
@@ -62,11 +62,11 @@ pub fn is_generator_secret(text: &Secret) -> bool {
 
 /// The way in for imports. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Imports(Common);
+pub struct Imports(Resources);
 
 impl Imports {
-    pub(crate) const fn new(common: Common) -> Self {
-        Self(common)
+    pub(crate) const fn new(resources: Resources) -> Self {
+        Self(resources)
     }
 
     /// Makes an account.

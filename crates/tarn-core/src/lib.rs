@@ -2,7 +2,6 @@
 
 pub mod access;
 pub mod certificates;
-mod common;
 pub mod contents;
 pub mod imports;
 pub mod index;
@@ -12,10 +11,11 @@ mod leased;
 pub mod metrics;
 pub mod publish;
 mod registry;
+mod resources;
 pub mod settings;
 pub mod turns;
 mod under_way;
 pub mod webhooks;
 
-pub use self::common::Common;
 pub use self::registry::{Administration, OpenError, Registry, Survey};
+pub use self::resources::Resources;

@@ -5,7 +5,6 @@ use std::{net::IpAddr, sync::Arc};
 use crate::{
     access::{Access, Accounts, AuditLog, Refusals, SecondFactors},
     certificates::Certificates,
-    common::Common,
     contents::Contents,
     imports::Imports,
     index::Indexes,
@@ -13,6 +12,7 @@ use crate::{
     keys::Keys,
     metrics::RequestCounts,
     publish::{Publisher, Quotas, Remover, expiry::Expiry},
+    resources::Resources,
     settings::Settings,
     turns::TurnsOf,
     webhooks::{Deliverer, DeliveryLimits, Webhooks},
@@ -115,7 +115,7 @@ impl Survey {
 /// What can be administered beside a running server: the database, and nothing of the packages' bytes.
 #[derive(Debug, Clone)]
 pub struct Administration {
-    common: Common,
+    resources: Resources,
     accounts: Accounts,
     second_factors: SecondFactors,
     keys: Keys,
@@ -205,13 +205,13 @@ impl Administration {
             }
         };
         sealer.check(&check)?;
-        let common = Common {
+        let resources = Resources {
             metadata,
             sealer: Arc::new(sealer),
             clock: clock.clone(),
             random: Random::system(),
         };
-        let metadata = || common.metadata.clone();
+        let metadata = || resources.metadata.clone();
         let rules = AddressRules::new(settings.webhook_networks.clone());
         Ok(Self {
             audit: AuditLog::new(metadata()),
@@ -219,17 +219,17 @@ impl Administration {
             expiry: Expiry::new(metadata(), clock.clone()),
             remover: Remover::new(metadata(), clock.clone(), settings),
             accounts: Accounts::new(metadata(), clock.clone()),
-            second_factors: SecondFactors::new(common.clone(), &settings.access),
-            keys: Keys::new(common.clone(), settings.key_size),
-            webhooks: Webhooks::new(common.clone(), rules),
-            imports: Imports::new(common.clone()),
-            common,
+            second_factors: SecondFactors::new(resources.clone(), &settings.access),
+            keys: Keys::new(resources.clone(), settings.key_size),
+            webhooks: Webhooks::new(resources.clone(), rules),
+            imports: Imports::new(resources.clone()),
+            resources,
         })
     }
 
     /// The facts.
     pub fn metadata(&self) -> &Metadata {
-        &self.common.metadata
+        &self.resources.metadata
     }
 
     administered!(self => self);
@@ -301,15 +301,15 @@ impl Registry {
         let metadata = open_database(&settings, &blobs).await?;
         let administration =
             Administration::over(metadata, &settings, &clock, may_make_key).await?;
-        let common = administration.common.clone();
-        let metadata = &administration.common.metadata;
+        let resources = administration.resources.clone();
+        let metadata = &administration.resources.metadata;
         let keys = administration.keys().clone();
         let limits = settings.package_limits.clone();
         let factors = administration.second_factors().clone();
-        let access = Access::new(common.clone(), settings.access, factors)?;
+        let access = Access::new(resources.clone(), settings.access, factors)?;
         access.recall_guesses().await?;
         let acme = settings.acme.clone();
-        let certificates = acme.map(|acme| Certificates::new(common, acme));
+        let certificates = acme.map(|acme| Certificates::new(resources, acme));
         Ok(Self(Arc::new(Parts {
             access,
             certificates,
@@ -388,7 +388,7 @@ impl Registry {
 
     /// The same, by another client.
     pub fn deliverer_with(&self, client: Client, limits: DeliveryLimits) -> Deliverer {
-        Deliverer::new(self.0.administration.common.clone(), client, limits)
+        Deliverer::new(self.0.administration.resources.clone(), client, limits)
     }
 }
 

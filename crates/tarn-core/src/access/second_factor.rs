@@ -18,7 +18,7 @@ use super::{
     guesses::Patience,
     totp::TotpSecret,
 };
-use crate::common::Common;
+use crate::resources::Resources;
 use tarn_base::{
     clock::Timestamp, hint::Hint, names::OwnerName, random::RandomError, sealer::SealError,
     secret::Secret,
@@ -105,15 +105,15 @@ pub enum Proof<'a> {
 /// Second factors, for those who have them and those who administer them. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SecondFactors {
-    common: Common,
+    resources: Resources,
     patience: Patience,
 }
 
 impl SecondFactors {
     /// Second factors within these limits.
-    pub const fn new(common: Common, limits: &AccessLimits) -> Self {
+    pub const fn new(resources: Resources, limits: &AccessLimits) -> Self {
         Self {
-            common,
+            resources,
             patience: Patience {
                 free: limits.free_wrong_codes,
                 longest: limits.longest_wait,
@@ -128,19 +128,25 @@ impl SecondFactors {
     /// When there is no such user.
     pub async fn state(&self, name: &OwnerName) -> Result<FactorState, FactorError> {
         let user = self.user(name).await?;
-        Ok(match self.common.metadata.second_factor(user.id).await? {
-            None => FactorState::Off,
-            Some(SecondFactor {
-                confirmed_at: None, ..
-            }) => FactorState::Begun,
-            Some(SecondFactor {
-                confirmed_at: Some(since),
-                ..
-            }) => FactorState::On {
-                since,
-                recovery_codes_left: self.common.metadata.recovery_codes_left(user.id).await?,
+        Ok(
+            match self.resources.metadata.second_factor(user.id).await? {
+                None => FactorState::Off,
+                Some(SecondFactor {
+                    confirmed_at: None, ..
+                }) => FactorState::Begun,
+                Some(SecondFactor {
+                    confirmed_at: Some(since),
+                    ..
+                }) => FactorState::On {
+                    since,
+                    recovery_codes_left: self
+                        .resources
+                        .metadata
+                        .recovery_codes_left(user.id)
+                        .await?,
+                },
             },
-        })
+        )
     }
 
     /// Makes a secret and gives the `otpauth://` address that an authenticator application reads, with the secret in it; it is
@@ -156,15 +162,15 @@ impl SecondFactors {
         by: &Actor,
     ) -> Result<Secret, FactorError> {
         let user = self.user(name).await?;
-        let secret = TotpSecret::generate(&self.common.random)?;
+        let secret = TotpSecret::generate(&self.resources.random)?;
         let sealed = self
-            .common
+            .resources
             .sealer
             .seal(user.id.number(), SEALED_AS, secret.to_base32().expose())
             .map_err(|error| FactorError::Sealed(user.id, error))?;
-        let at = self.common.clock.now();
+        let at = self.resources.clock.now();
         if !self
-            .common
+            .resources
             .metadata
             .begin_second_factor(user.id, &sealed, &by.at(at))
             .await?
@@ -187,14 +193,14 @@ impl SecondFactors {
         by: &Actor,
     ) -> Result<Vec<Secret>, FactorError> {
         let user = self.user(name).await?;
-        let begun = match self.common.metadata.second_factor(user.id).await? {
+        let begun = match self.resources.metadata.second_factor(user.id).await? {
             None => return Err(FactorError::NotBegun(name.clone())),
             Some(factor) if factor.confirmed_at.is_some() => {
                 return Err(FactorError::AlreadyOn(name.clone()));
             }
             Some(factor) => factor,
         };
-        let at = self.common.clock.now();
+        let at = self.resources.clock.now();
         self.may_try(&begun, at)?;
         let claim = match code {
             Code::Generated(digits) => self.claim(user.id, &begun, digits, at)?,
@@ -202,7 +208,7 @@ impl SecondFactors {
         };
         let (codes, hashes) = self.make_recovery_codes(user.id)?;
         let outcome = self
-            .common
+            .resources
             .metadata
             .confirm_second_factor(user.id, &begun, claim, &hashes, &by.at(at), |current| {
                 self.wait(current, at) > Duration::ZERO
@@ -225,9 +231,9 @@ impl SecondFactors {
     ) -> Result<(), FactorError> {
         let user = self.user(name).await?;
         let proven = self.prove(&user, proof, by).await?;
-        let act = self.common.act(by);
+        let act = self.resources.act(by);
         let removed = self
-            .common
+            .resources
             .metadata
             .remove_second_factor(user.id, proven, &act);
         done(removed.await?, name)
@@ -247,9 +253,9 @@ impl SecondFactors {
         let user = self.user(name).await?;
         done(self.prove(&user, proof, by).await?, name)?;
         let (codes, hashes) = self.make_recovery_codes(user.id)?;
-        let act = self.common.act(by);
+        let act = self.resources.act(by);
         let renewed = self
-            .common
+            .resources
             .metadata
             .renew_recovery_codes(user.id, &hashes, &act);
         done(renewed.await?, name)?;
@@ -261,7 +267,7 @@ impl SecondFactors {
         &self,
         user: OwnerId,
     ) -> Result<Option<SecondFactor>, MetadataError> {
-        let factor = self.common.metadata.second_factor(user).await?;
+        let factor = self.resources.metadata.second_factor(user).await?;
         Ok(factor.filter(|factor| factor.confirmed_at.is_some()))
     }
 
@@ -273,7 +279,7 @@ impl SecondFactors {
         code: &Code,
         by: &Actor,
     ) -> Result<(), FactorError> {
-        let at = self.common.clock.now();
+        let at = self.resources.clock.now();
         self.may_try(factor, at)?;
         let hash;
         let claim = match code {
@@ -284,7 +290,7 @@ impl SecondFactors {
             }
         };
         let outcome = self
-            .common
+            .resources
             .metadata
             .use_code(user, factor, claim, &by.at(at), |current| {
                 self.wait(current, at) > Duration::ZERO
@@ -329,7 +335,7 @@ impl SecondFactors {
     ) -> Result<CodeClaim<'static>, FactorError> {
         let sealed = |error| FactorError::Sealed(user, error);
         let secret = self
-            .common
+            .resources
             .sealer
             .open(user.number(), SEALED_AS, &factor.sealed)
             .map_err(sealed)?;
@@ -350,7 +356,7 @@ impl SecondFactors {
             CodeOutcome::Taken => Ok(()),
             CodeOutcome::Refused | CodeOutcome::Gone => Err(FactorError::WrongCode),
             CodeOutcome::TooEarly => {
-                let factor = self.common.metadata.second_factor(user).await?;
+                let factor = self.resources.metadata.second_factor(user).await?;
                 let wait = factor.map_or(Duration::ZERO, |factor| self.wait(&factor, now));
                 Err(FactorError::TooManyCodes {
                     retry_after: wait.max(Duration::from_secs(1)),
@@ -366,7 +372,11 @@ impl SecondFactors {
         let mut codes = Vec::with_capacity(RECOVERY_CODES);
         let mut hashes = Vec::with_capacity(RECOVERY_CODES);
         for _ in 0..RECOVERY_CODES {
-            let letters = Secret::new(self.common.random.text(RECOVERY_LETTERS, RECOVERY_LENGTH)?);
+            let letters = Secret::new(
+                self.resources
+                    .random
+                    .text(RECOVERY_LETTERS, RECOVERY_LENGTH)?,
+            );
             hashes.push(recovery_hash(user, letters.expose()));
             codes.push(Code::Recovery(letters).to_secret());
         }
@@ -374,7 +384,7 @@ impl SecondFactors {
     }
 
     async fn user(&self, name: &OwnerName) -> Result<User, FactorError> {
-        self.common
+        self.resources
             .metadata
             .user(name)
             .await?

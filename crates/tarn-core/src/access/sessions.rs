@@ -21,7 +21,7 @@ use super::{
     recent::Recent,
     tokens::{ALPHABET, RANDOM_CHARACTERS},
 };
-use crate::common::Common;
+use crate::resources::Resources;
 use tarn_base::{clock::Timestamp, printable::is_printable, random::RandomError, secret::Secret};
 use tarn_store::metadata::{Actor, MetadataError, NewSession, OwnerId, Session, SessionId, User};
 
@@ -82,7 +82,7 @@ pub enum SignIn {
 /// The sessions of users. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sessions {
-    common: Common,
+    resources: Resources,
     limits: SessionLimits,
     /// Signs what a browser holds between the password and the code. The same in every process with one sealing key.
     key: hmac::Key,
@@ -90,10 +90,10 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn new(common: Common, limits: SessionLimits) -> Self {
+    pub(super) fn new(resources: Resources, limits: SessionLimits) -> Self {
         Self {
-            key: common.sealer.hash_key("begun sign-in"),
-            common,
+            key: resources.sealer.hash_key("begun sign-in"),
+            resources,
             uses: Arc::new(Mutex::new(Recent::new(limits.remembered))),
             limits,
         }
@@ -101,9 +101,9 @@ impl Sessions {
 
     /// The sessions of a user that count now, the one that was used last first.
     pub async fn list(&self, user: OwnerId) -> Result<Vec<Session>, MetadataError> {
-        self.common
+        self.resources
             .metadata
-            .sessions(user, self.common.clock.now())
+            .sessions(user, self.resources.clock.now())
             .await
     }
 
@@ -114,8 +114,11 @@ impl Sessions {
         session: SessionId,
         by: &Actor,
     ) -> Result<bool, MetadataError> {
-        let act = self.common.act(by);
-        self.common.metadata.end_session(user, session, &act).await
+        let act = self.resources.act(by);
+        self.resources
+            .metadata
+            .end_session(user, session, &act)
+            .await
     }
 
     /// Ends all sessions of a user but the one of `keep`. Gives how many ended.
@@ -125,13 +128,13 @@ impl Sessions {
         keep: Option<SessionId>,
         by: &Actor,
     ) -> Result<u64, MetadataError> {
-        let act = self.common.act(by);
-        self.common.metadata.end_sessions(user, keep, &act).await
+        let act = self.resources.act(by);
+        self.resources.metadata.end_sessions(user, keep, &act).await
     }
 
     /// Whether the password was given lately enough for what must not be done in a browser that was left unattended.
     pub fn is_fresh(&self, session: &Session) -> bool {
-        self.common.clock.now().since(session.proved_at) < self.limits.fresh
+        self.resources.clock.now().since(session.proved_at) < self.limits.fresh
     }
 
     /// For how long a browser that is not used keeps its cookie: as long as the session may last unused.
@@ -141,7 +144,7 @@ impl Sessions {
 
     /// A secret for a session that is to begin.
     pub(super) fn new_secret(&self) -> Result<Secret, RandomError> {
-        let text = self.common.random.text(ALPHABET, RANDOM_CHARACTERS)?;
+        let text = self.resources.random.text(ALPHABET, RANDOM_CHARACTERS)?;
         Ok(Secret::new(text))
     }
 
@@ -153,7 +156,7 @@ impl Sessions {
         browser: &Browser<'_>,
         by: &Actor,
     ) -> Result<(), MetadataError> {
-        let now = self.common.clock.now();
+        let now = self.resources.clock.now();
         let agent: String = browser
             .agent
             .chars()
@@ -170,7 +173,11 @@ impl Sessions {
             at_most: self.limits.of_user,
         };
         let act = by.at(now);
-        self.common.metadata.add_session(new, &act).await.map(drop)
+        self.resources
+            .metadata
+            .add_session(new, &act)
+            .await
+            .map(drop)
     }
 
     /// The session of a cookie, with its user, if it counts now. That it is used is noted, now and then, behind the request.
@@ -181,8 +188,8 @@ impl Sessions {
         if secret.len() != RANDOM_CHARACTERS || !secret.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Ok(None);
         }
-        let found = self.common.metadata.session(&hash(secret)).await?;
-        let now = self.common.clock.now();
+        let found = self.resources.metadata.session(&hash(secret)).await?;
+        let now = self.resources.clock.now();
         let counts = |(session, user): &(Session, User)| session.expires_at > now && !user.disabled;
         let found = found.filter(counts);
         if let Some((session, _)) = &found {
@@ -197,8 +204,8 @@ impl Sessions {
         session: SessionId,
         by: &Actor,
     ) -> Result<bool, MetadataError> {
-        let act = self.common.act(by);
-        self.common.metadata.prove_session(session, &act).await
+        let act = self.resources.act(by);
+        self.resources.metadata.prove_session(session, &act).await
     }
 
     fn note_use(&self, session: &Session, now: Timestamp) {
@@ -215,7 +222,7 @@ impl Sessions {
         }
         let end = session.created_at.after(self.limits.longest);
         let expires_at = now.after(self.limits.idle).min(end);
-        let (metadata, id) = (self.common.metadata.clone(), session.id);
+        let (metadata, id) = (self.resources.metadata.clone(), session.id);
         tokio::spawn(async move {
             if let Err(error) = metadata.touch_session(id, now, expires_at).await {
                 tracing::warn!(%error, "the last use of a session was not written down");
@@ -227,7 +234,7 @@ impl Sessions {
     /// signature over that.
     pub(super) fn note_of(&self, user: &User) -> Secret {
         let until = self
-            .common
+            .resources
             .clock
             .now()
             .after(self.limits.code_within)
@@ -244,7 +251,7 @@ impl Sessions {
         hmac::verify(&self.key, text.as_bytes(), &signature).ok()?;
         let mut numbers = text.split('.').map(|number| number.parse::<i64>().ok());
         let (user, version, until) = (numbers.next()??, numbers.next()??, numbers.next()??);
-        let counts = numbers.next().is_none() && self.common.clock.now().seconds() < until;
+        let counts = numbers.next().is_none() && self.resources.clock.now().seconds() < until;
         counts.then_some((OwnerId::from_row(user), version))
     }
 }

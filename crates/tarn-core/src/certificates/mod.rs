@@ -24,8 +24,8 @@ use tokio::time::{sleep, timeout};
 
 use self::due::{due_at, pause_after};
 use crate::{
-    common::Common,
     leased::{Leased, under_lease},
+    resources::Resources,
 };
 use tarn_base::{
     clock::Timestamp, counter::Counter, hint::Hint as _, sealer::SealError, secret::Secret,
@@ -113,7 +113,7 @@ pub struct Certificates(Arc<Parts>);
 
 #[derive(Debug)]
 struct Parts {
-    common: Common,
+    resources: Resources,
     settings: AcmeSettings,
     /// The names as the rows have them.
     key: String,
@@ -122,12 +122,12 @@ struct Parts {
 }
 
 impl Certificates {
-    pub(crate) fn new(common: Common, settings: AcmeSettings) -> Self {
+    pub(crate) fn new(resources: Resources, settings: AcmeSettings) -> Self {
         let mut names = settings.names.clone();
         names.sort_unstable();
         Self(Arc::new(Parts {
-            started_at: common.clock.now(),
-            common,
+            started_at: resources.clock.now(),
+            resources,
             settings,
             key: names.join(","),
             counts: CertificateCounts::default(),
@@ -146,9 +146,9 @@ impl Certificates {
 
     /// The digest that the authority wants to find under a name now.
     pub async fn challenge(&self, name: &str) -> Result<Option<[u8; 32]>, MetadataError> {
-        let Common {
+        let Resources {
             metadata, clock, ..
-        } = &self.0.common;
+        } = &self.0.resources;
         metadata.acme_challenge(name, clock.now()).await
     }
 
@@ -181,7 +181,7 @@ impl Parts {
     fn opened(&self, stored: &StoredCertificate) -> Result<ServerCertificate, SealError> {
         let sealed = &stored.private_key;
         let private_key = self
-            .common
+            .resources
             .sealer
             .open(NO_OWNER, &self.sealed_as(), sealed)?;
         Ok(ServerCertificate {
@@ -199,11 +199,11 @@ impl Parts {
 
     /// The account's credentials. Credentials sealed with another key are replaced.
     async fn account(&self) -> Result<Secret, OrderError> {
-        let (metadata, settings) = (&self.common.metadata, &self.settings);
+        let (metadata, settings) = (&self.resources.metadata, &self.settings);
         let (directory, email) = self.account_of();
         let name = format!("acme/{directory}");
         if let Some(sealed) = metadata.acme_account(directory, email).await?
-            && let Ok(credentials) = self.common.sealer.open(NO_OWNER, &name, &sealed)
+            && let Ok(credentials) = self.resources.sealer.open(NO_OWNER, &name, &sealed)
         {
             return Ok(credentials);
         }
@@ -212,7 +212,7 @@ impl Parts {
             .register(settings.email.as_deref())
             .await?;
         let exposed = credentials.expose();
-        let sealed = self.common.sealer.seal(NO_OWNER, &name, exposed)?;
+        let sealed = self.resources.sealer.seal(NO_OWNER, &name, exposed)?;
         metadata
             .keep_acme_account(directory, email, &sealed)
             .await?;
@@ -221,9 +221,9 @@ impl Parts {
 
     /// Orders a certificate, and keeps it.
     async fn order(&self) -> Result<StoredCertificate, OrderError> {
-        let Common {
+        let Resources {
             metadata, clock, ..
-        } = &self.common;
+        } = &self.resources;
         let credentials = self.account().await?;
         let AcmeSettings {
             authority, names, ..
@@ -253,7 +253,10 @@ impl Parts {
         let issued = issued?;
         let key = issued.private_key.expose();
         let new = StoredCertificate {
-            private_key: self.common.sealer.seal(NO_OWNER, &self.sealed_as(), key)?,
+            private_key: self
+                .resources
+                .sealer
+                .seal(NO_OWNER, &self.sealed_as(), key)?,
             chain: issued.chain,
             not_before: issued.not_before,
             not_after: issued.not_after,
@@ -277,30 +280,30 @@ impl Parts {
                 Ok(true) => self.order_and_tell().await,
                 other => other.map(drop),
             };
-            (done, self.common.clock.now())
+            (done, self.resources.clock.now())
         };
         // The certificate says when an order is due, not the lease.
-        let due = (self.common.clock.now(), Duration::ZERO);
-        match under_lease(&self.common.metadata, LEASE_NAME, due, work).await? {
+        let due = (self.resources.clock.now(), Duration::ZERO);
+        match under_lease(&self.resources.metadata, LEASE_NAME, due, work).await? {
             Leased::Done(done) => done,
             Leased::Elsewhere | Leased::NotDue(_) => Ok(()),
         }
     }
 
     async fn is_due(&self) -> Result<bool, MetadataError> {
-        let held = self.common.metadata.certificate(self.of()).await?;
+        let held = self.resources.metadata.certificate(self.of()).await?;
         let held = held.filter(|stored| self.opened(stored).is_ok());
-        let failed = self.common.metadata.failed_orders(self.of()).await?;
+        let failed = self.resources.metadata.failed_orders(self.of()).await?;
         let failing = failed.map_or(0, |failed| u64::from(failed.count));
         self.counts.failing.store(failing, Ordering::Relaxed);
-        let now = self.common.clock.now();
+        let now = self.resources.clock.now();
         Ok(due_at(held.as_ref(), failed, (self.started_at, now)) <= now)
     }
 
     async fn order_and_tell(&self) -> Result<(), MetadataError> {
-        let Common {
+        let Resources {
             metadata, clock, ..
-        } = &self.common;
+        } = &self.resources;
         let (counts, names) = (&self.counts, &self.key);
         // Counted before: a server that can't write, or ends in the middle of each order, must not order again and again.
         let now = clock.now();
@@ -355,7 +358,7 @@ where
     /// Takes the newest certificate into use, where it is another one than before.
     pub async fn look(&mut self) -> Result<(), MetadataError> {
         let parts = &self.certificates.0;
-        let Some(stored) = parts.common.metadata.certificate(parts.of()).await? else {
+        let Some(stored) = parts.resources.metadata.certificate(parts.of()).await? else {
             return Ok(());
         };
         if self.shown.as_ref() == Some(&stored.chain) {

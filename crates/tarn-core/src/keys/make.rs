@@ -36,11 +36,11 @@ impl Keys {
         }
         let made = self.generate_for(owner, KeyType::Rsa).await?;
         let row = self
-            .common
+            .resources
             .metadata
             .add_first_signing_key(
                 made.row(owner, KeyOrigin::Made),
-                &self.common.act(&Actor::SERVER),
+                &self.resources.act(&Actor::SERVER),
             )
             .await
             .map_err(|error| not_added(error, owner, made.name))?;
@@ -54,7 +54,7 @@ impl Keys {
         owner: &Owner,
         key_type: KeyType,
     ) -> Result<SealedKey, KeyError> {
-        let (size, sealer, owner) = (self.size, Arc::clone(&self.common.sealer), owner.clone());
+        let (size, sealer, owner) = (self.size, Arc::clone(&self.resources.sealer), owner.clone());
         on_blocking_thread(move || {
             let key = match key_type {
                 KeyType::Rsa => SigningKey::generate(size),

@@ -25,7 +25,7 @@ pub use error::{KeyError, StoredProblem};
 pub use make::file_name;
 pub use rotate::{Import, StateChange};
 
-use crate::common::Common;
+use crate::resources::Resources;
 use tarn_base::{clock::Timestamp, sealer::Sealer, secret::Secret};
 use tarn_store::metadata::{KeyState, KeyType, Owner, OwnerId, SigningKeyId, SigningKeyRow};
 
@@ -96,7 +96,7 @@ pub struct ExportedKey {
 /// The signing keys of all owners. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub struct Keys {
-    common: Common,
+    resources: Resources,
     size: KeySize,
     opened: Cache<SigningKeyId, Arc<ActiveKey>>,
     /// The first keys that are being made; it keeps none of them.
@@ -107,9 +107,9 @@ pub struct Keys {
 
 impl Keys {
     /// Keys, of which new RSA ones have that size.
-    pub fn new(common: Common, size: KeySize) -> Self {
+    pub fn new(resources: Resources, size: KeySize) -> Self {
         Self {
-            common,
+            resources,
             size,
             opened: Cache::builder()
                 .max_capacity(OPENED_KEYS)
@@ -122,7 +122,7 @@ impl Keys {
 
     /// The time by the registry's clock.
     pub(crate) fn now(&self) -> Timestamp {
-        self.common.clock.now()
+        self.resources.clock.now()
     }
 
     /// Lets go of opened keys that were not used for an hour. By itself the cache does so only while it is used.
@@ -192,7 +192,7 @@ impl Keys {
         let row = match wanted {
             None => self.newest(owner).await?,
             Some(name) => {
-                let rows = self.common.metadata.signing_keys(owner.id).await?;
+                let rows = self.resources.metadata.signing_keys(owner.id).await?;
                 let row = rows.iter().find(|row| row.name == name.as_str());
                 row.cloned().ok_or_else(|| KeyError::NoSuchKey {
                     owner: owner.name.clone(),
@@ -222,7 +222,7 @@ impl Keys {
     ///
     /// When the database does not answer, or holds a key that makes no sense.
     pub async fn list(&self, owner: &Owner) -> Result<Vec<ListedKey>, KeyError> {
-        let rows = self.common.metadata.signing_keys(owner.id).await?;
+        let rows = self.resources.metadata.signing_keys(owner.id).await?;
         rows.iter().map(listed).collect()
     }
 
@@ -234,13 +234,13 @@ impl Keys {
     /// The rows of all keys, newest first; at least one RSA key among them signs.
     async fn rows(&self, owner: &Owner) -> Result<Arc<[SigningKeyRow]>, KeyError> {
         let signs_v2 = |row: &SigningKeyRow| is_active(row) && row.key_type == KeyType::Rsa;
-        let rows = self.common.metadata.signing_keys(owner.id).await?;
+        let rows = self.resources.metadata.signing_keys(owner.id).await?;
         if rows.iter().any(signs_v2) {
             return Ok(rows);
         }
         let row = self.make_first(owner).await?;
         // Read again rather than taken as it is: another may have been imported meanwhile.
-        let rows = self.common.metadata.signing_keys(owner.id).await?;
+        let rows = self.resources.metadata.signing_keys(owner.id).await?;
         Ok(if rows.iter().any(signs_v2) {
             rows
         } else {
@@ -249,13 +249,13 @@ impl Keys {
     }
 
     async fn read_active(&self, owner: &Owner) -> Result<Vec<SigningKeyRow>, KeyError> {
-        let rows = self.common.metadata.signing_keys(owner.id).await?;
+        let rows = self.resources.metadata.signing_keys(owner.id).await?;
         Ok(active(&rows))
     }
 
     /// The key of a row, opened once however many ask for it.
     async fn opened(&self, row: SigningKeyRow) -> Result<Arc<ActiveKey>, KeyError> {
-        let sealer = Arc::clone(&self.common.sealer);
+        let sealer = Arc::clone(&self.resources.sealer);
         let id = row.id;
         let opening = async move {
             let name = row.name.clone();

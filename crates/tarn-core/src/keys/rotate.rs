@@ -107,7 +107,7 @@ impl Keys {
         name: &KeyName,
         by: &Actor,
     ) -> Result<StateChange, KeyError> {
-        let rows = self.common.metadata.signing_keys(owner.id).await?;
+        let rows = self.resources.metadata.signing_keys(owner.id).await?;
         if let Some(row) = rows.iter().find(|row| row.name == name.as_str()) {
             // With an active key that does not open, no index would be served any more.
             self.opened(row.clone()).await?;
@@ -123,9 +123,9 @@ impl Keys {
         by: &Actor,
     ) -> Result<StateChange, KeyError> {
         let changed = self
-            .common
+            .resources
             .metadata
-            .change_signing_key(owner.id, name.as_str(), state, &self.common.act(by))
+            .change_signing_key(owner.id, name.as_str(), state, &self.resources.act(by))
             .await
             .map_err(|error| {
                 let (owner, name) = (owner.name.clone(), name.clone());
@@ -177,7 +177,7 @@ impl Keys {
             Some(name) => name,
             None => make::file_name(&owner.name, key.public_key())?,
         };
-        let made = SealedKey::seal(&self.common.sealer, owner, name, &key)?;
+        let made = SealedKey::seal(&self.resources.sealer, owner, name, &key)?;
         let others = match import {
             Import::Instead => OtherKeys::Retire,
             Import::Beside => OtherKeys::SignOn {
@@ -198,9 +198,9 @@ impl Keys {
         by: &Actor,
     ) -> Result<ListedKey, KeyError> {
         let row = self
-            .common
+            .resources
             .metadata
-            .add_signing_key(made.row(owner, origin), others, &self.common.act(by))
+            .add_signing_key(made.row(owner, origin), others, &self.resources.act(by))
             .await
             .map_err(|error| make::not_added(error, owner, made.name))?;
         listed(&row)

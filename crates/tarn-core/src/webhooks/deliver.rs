@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{payload, schedule, service, signing};
 use crate::{
-    common::Common,
+    resources::Resources,
     under_way::{Begun, UnderWay},
 };
 use tarn_base::{clock::Timestamp, random::RandomError};
@@ -61,7 +61,7 @@ pub struct Deliverer(Arc<Parts>);
 
 #[derive(Debug)]
 struct Parts {
-    common: Common,
+    resources: Resources,
     client: Client,
     limits: DeliveryLimits,
     /// The messages under way.
@@ -108,10 +108,10 @@ impl Parts {
 
     /// Sends the message to `webhook` that is due longest, if there is one.
     async fn deliver_next(&self, webhook: WebhookId) -> Result<(), MetadataError> {
-        let now = self.common.clock.now();
+        let now = self.resources.clock.now();
         let lease_until = now.after(self.limits.lease);
         let Some(taken) = self
-            .common
+            .resources
             .metadata
             .take_delivery(webhook, now, lease_until)
             .await?
@@ -119,7 +119,7 @@ impl Parts {
             return Ok(());
         };
         let sent = self.send(&taken).await;
-        let now = self.common.clock.now();
+        let now = self.resources.clock.now();
         let outcome = match sent {
             Ok(status) => {
                 tracing::debug!(delivery = %taken.id, %webhook, status, "webhook delivered");
@@ -140,7 +140,7 @@ impl Parts {
                 }
             }
         };
-        self.common
+        self.resources
             .metadata
             .finish_delivery(&taken, &outcome, now)
             .await?;
@@ -148,7 +148,7 @@ impl Parts {
     }
 
     fn again_at(&self, taken: &TakenDelivery, now: Timestamp) -> Option<Timestamp> {
-        match schedule::again_at(taken.attempt, now, &self.common.random) {
+        match schedule::again_at(taken.attempt, now, &self.resources.random) {
             Ok(again_at) => again_at,
             // Without random bytes there is much that does not work; this message is for later.
             Err(RandomError { .. }) => Some(now.after(self.limits.lease)),
@@ -157,7 +157,7 @@ impl Parts {
 
     async fn send(&self, taken: &TakenDelivery) -> Result<u16, Undelivered> {
         let row = &taken.webhook;
-        let secret = service::open_secret(&self.common.sealer, row).map_err(|error| {
+        let secret = service::open_secret(&self.resources.sealer, row).map_err(|error| {
             tracing::error!(webhook = %row.id, %error, "the secret of a webhook cannot be opened");
             Undelivered::Secret
         })?;
@@ -178,9 +178,9 @@ impl Parts {
 
 impl Deliverer {
     /// A worker on the outbox that sends by `client`.
-    pub fn new(common: Common, client: Client, limits: DeliveryLimits) -> Self {
+    pub fn new(resources: Resources, client: Client, limits: DeliveryLimits) -> Self {
         Self(Arc::new(Parts {
-            common,
+            resources,
             client,
             limits,
             places: Arc::new(Semaphore::new(limits.at_once)),
@@ -205,7 +205,7 @@ impl Deliverer {
             };
             tokio::select! {
                 () = &mut stop => break,
-                () = self.0.common.metadata.outbox_filled() => {}
+                () = self.0.resources.metadata.outbox_filled() => {}
                 Some(_) = sending.join_next() => {}
                 () = sleep(pause) => {}
             }
@@ -241,11 +241,11 @@ impl Deliverer {
     /// Drops from the log what was finished too long ago. Gives how much that was.
     pub async fn prune(&self) -> Result<u64, MetadataError> {
         let parts = &self.0;
-        let before = parts.common.clock.now().before(parts.limits.kept_for);
+        let before = parts.resources.clock.now().before(parts.limits.kept_for);
         let mut pruned = 0;
         loop {
             let dropped = parts
-                .common
+                .resources
                 .metadata
                 .prune_deliveries(before, PRUNED_AT_ONCE);
             let dropped = dropped.await?;
@@ -263,13 +263,13 @@ impl Deliverer {
         pruned_at: &mut Option<Timestamp>,
     ) -> Result<Duration, MetadataError> {
         let limits = &self.0.limits;
-        let now = self.0.common.clock.now();
+        let now = self.0.resources.clock.now();
         if pruned_at.is_none_or(|at| now.since(at) >= limits.prune_every) {
             self.prune().await?;
             *pruned_at = Some(now);
         }
         self.start_due(sending).await?;
-        let next = self.0.common.metadata.next_delivery_at().await?;
+        let next = self.0.resources.metadata.next_delivery_at().await?;
         // What is due and was not started waits for a place, and a place that becomes free ends the pause.
         Ok(next
             .map(|at| at.since(now))
@@ -279,9 +279,9 @@ impl Deliverer {
 
     async fn start_due(&self, sending: &mut JoinSet<()>) -> Result<(), MetadataError> {
         let parts = &self.0;
-        let now = parts.common.clock.now();
+        let now = parts.resources.clock.now();
         if parts
-            .common
+            .resources
             .metadata
             .next_delivery_at()
             .await?
@@ -289,7 +289,7 @@ impl Deliverer {
         {
             return Ok(());
         }
-        for (webhook, owner) in parts.common.metadata.webhooks_with_mail(now).await? {
+        for (webhook, owner) in parts.resources.metadata.webhooks_with_mail(now).await? {
             if let Some(place) = parts.place(webhook, owner) {
                 let parts = Arc::clone(parts);
                 sending.spawn(async move {

@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 
 use super::delivery_name;
-use crate::common::Common;
+use crate::resources::Resources;
 use tarn_base::{
     clock::Timestamp,
     hint::Hint,
@@ -157,14 +157,14 @@ pub struct ChangeOrder {
 /// Webhooks, for those who administer an owner.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
-    common: Common,
+    resources: Resources,
     rules: AddressRules,
 }
 
 impl Webhooks {
     /// Webhooks, for messages that are sent under `rules`.
-    pub const fn new(common: Common, rules: AddressRules) -> Self {
-        Self { common, rules }
+    pub const fn new(resources: Resources, rules: AddressRules) -> Self {
+        Self { resources, rules }
     }
 
     /// Why nothing can be sent to a webhook as the server is set up, as far as its URL says that.
@@ -188,13 +188,13 @@ impl Webhooks {
     ) -> Result<Added, WebhookError> {
         let target = Target::parse(order.url)?;
         let mut seed = [0; 16];
-        self.common.random.fill(&mut seed)?;
+        self.resources.random.fill(&mut seed)?;
         let change = order
             .secret
             .map_or(SecretChange::Generate, SecretChange::Take);
         let (secret, generated) = self.new_secret(change)?;
         let sealed =
-            self.common
+            self.resources
                 .sealer
                 .seal(owner.id.number(), &seal_name(&seed), secret.expose())?;
         let new = NewWebhook {
@@ -207,9 +207,9 @@ impl Webhooks {
             at_most: MAX_WEBHOOKS,
         };
         let row = self
-            .common
+            .resources
             .metadata
-            .add_webhook(new, &target.to_string(), &self.common.act(by))
+            .add_webhook(new, &target.to_string(), &self.resources.act(by))
             .await
             .map_err(|error| match error {
                 AddWebhookError::TooMany => WebhookError::TooMany(owner.name.clone()),
@@ -223,7 +223,7 @@ impl Webhooks {
 
     /// The webhooks of an owner, oldest first.
     pub async fn list(&self, owner: &Owner) -> Result<Vec<Webhook>, WebhookError> {
-        let rows = self.common.metadata.webhooks(owner.id).await?;
+        let rows = self.resources.metadata.webhooks(owner.id).await?;
         rows.iter().map(Webhook::from_row).collect()
     }
 
@@ -261,9 +261,11 @@ impl Webhooks {
         let sealed = secret
             .as_ref()
             .map(|(secret, _)| {
-                self.common
-                    .sealer
-                    .seal(owner.id.number(), &seal_name(&row.seed), secret.expose())
+                self.resources.sealer.seal(
+                    owner.id.number(),
+                    &seal_name(&row.seed),
+                    secret.expose(),
+                )
             })
             .transpose()?;
         let change = WebhookChange {
@@ -272,9 +274,9 @@ impl Webhooks {
             events: order.events,
             active: order.active,
         };
-        self.common
+        self.resources
             .metadata
-            .change_webhook((owner.id, row.id), change, &shown, &self.common.act(by))
+            .change_webhook((owner.id, row.id), change, &shown, &self.resources.act(by))
             .await
             .map_err(|error| gone(owner, number, error))?;
         Ok(secret.and_then(|(secret, generated)| generated.then_some(secret)))
@@ -288,9 +290,9 @@ impl Webhooks {
     pub async fn remove(&self, owner: &Owner, number: i64, by: &Actor) -> Result<(), WebhookError> {
         let webhook = self.one(owner, number).await?;
         let target = webhook.target.to_string();
-        self.common
+        self.resources
             .metadata
-            .remove_webhook((owner.id, webhook.id), &target, &self.common.act(by))
+            .remove_webhook((owner.id, webhook.id), &target, &self.resources.act(by))
             .await
             .map_err(|error| gone(owner, number, error))
     }
@@ -310,14 +312,14 @@ impl Webhooks {
         if !webhook.active {
             return Err(WebhookError::Disabled(number));
         }
-        let act = self.common.act(by);
+        let act = self.resources.act(by);
         let sender = by
             .account
             .as_ref()
             .map(|(id, name)| AccountFacts::new(id.number(), name));
         let facts = EventFacts::test(act.at.micros(), owner, sender);
         let target = webhook.target.to_string();
-        self.common
+        self.resources
             .metadata
             .ping_webhook((owner.id, webhook.id), &facts, &target, &act)
             .await
@@ -338,9 +340,9 @@ impl Webhooks {
     ) -> Result<DeliveryId, WebhookError> {
         let to = (owner.id, webhook.map(WebhookId::from_row));
         let redelivered = self
-            .common
+            .resources
             .metadata
-            .redeliver(to, DeliveryId::from_row(delivery), &self.common.act(by))
+            .redeliver(to, DeliveryId::from_row(delivery), &self.resources.act(by))
             .await;
         match redelivered {
             Ok(Redelivered::As(id)) => Ok(id),
@@ -369,11 +371,15 @@ impl Webhooks {
     ) -> Result<Page<Delivery>, WebhookError> {
         let row = self.row(owner, number).await?;
         let of = (owner.id, row.id);
-        Ok(self.common.metadata.deliveries(of, state, window).await?)
+        Ok(self
+            .resources
+            .metadata
+            .deliveries(of, state, window)
+            .await?)
     }
 
     async fn row(&self, owner: &Owner, number: i64) -> Result<WebhookRow, WebhookError> {
-        let rows = self.common.metadata.webhooks(owner.id).await?;
+        let rows = self.resources.metadata.webhooks(owner.id).await?;
         rows.into_iter()
             .find(|row| row.id.number() == number)
             .ok_or_else(|| no_webhook(owner, number))
@@ -390,7 +396,7 @@ impl Webhooks {
                 Ok((secret, false))
             }
             SecretChange::Keep | SecretChange::Generate => {
-                let text = self.common.random.text(LETTERS, GENERATED_SECRET)?;
+                let text = self.resources.random.text(LETTERS, GENERATED_SECRET)?;
                 Ok((Secret::new(text), true))
             }
         }

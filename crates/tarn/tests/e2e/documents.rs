@@ -53,8 +53,10 @@ fn the_first_screen_of_the_readme_is_true() {
     Package::new("hello", "1.0-r0")
         .file("usr/bin/hello", "hello")
         .write_into(folder.path());
-    let publish = "curl -sS --fail-with-body --user admin:PASSWORD";
-    let publish = block_of("README.md", publish);
+    let publish = block_of(
+        "README.md",
+        "curl -sS --fail-with-body --user admin:PASSWORD",
+    );
     shell(&with_server(&publish, &server), folder.path(), &[]);
     let apk = Apk::new(&alpine, &[]);
     let install = block_of("README.md", "wget -O /etc/apk/keys/KEY");

@@ -37,7 +37,7 @@ use super::{
     sessions::Sessions,
     tokens,
 };
-use crate::common::Common;
+use crate::resources::Resources;
 use tarn_base::{
     clock::{Clock, Timestamp},
     random::{Random, RandomError},
@@ -71,16 +71,16 @@ impl Access {
     ///
     /// When the operating system has no random bytes for the key of this process.
     pub fn new(
-        common: Common,
+        resources: Resources,
         limits: AccessLimits,
         second_factors: SecondFactors,
     ) -> Result<Self, RandomError> {
         let mut key = zeroize::Zeroizing::new([0_u8; 32]);
         Random::system().fill(&mut *key)?;
-        let guessed_names = common.sealer.hash_key("guessed names");
-        let Common {
+        let guessed_names = resources.sealer.hash_key("guessed names");
+        let Resources {
             metadata, clock, ..
-        } = common.clone();
+        } = resources.clone();
         Ok(Self {
             passwords: Arc::new(Passwords {
                 metadata: metadata.clone(),
@@ -95,7 +95,7 @@ impl Access {
                 most_guesses: limits.written_guesses,
                 write_interval: limits.write_interval,
             }),
-            sessions: Sessions::new(common, limits.sessions),
+            sessions: Sessions::new(resources, limits.sessions),
             metadata,
             clock,
             write_interval: limits.write_interval,

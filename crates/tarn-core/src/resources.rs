@@ -1,4 +1,4 @@
-//! What most parts of a registry need.
+//! The resources that most parts of a registry need.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tarn_store::metadata::{Act, Actor, Metadata};
 
 /// The database, the key that seals what is secret in it, the time, and random numbers. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Common {
+pub struct Resources {
     /// The facts.
     pub metadata: Metadata,
     /// What seals the secrets among them.
@@ -18,7 +18,7 @@ pub struct Common {
     pub random: Random,
 }
 
-impl Common {
+impl Resources {
     /// What is done now, by that actor.
     pub(crate) fn act<'a>(&self, by: &'a Actor) -> Act<'a> {
         by.at(self.clock.now())
