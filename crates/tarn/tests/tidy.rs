@@ -247,7 +247,7 @@ fn every_place_that_a_change_is_said_to_need_is_there() {
         let mut file = String::new();
         for place in line.split('`').skip(1).step_by(2) {
             places += 1;
-            let is_there = if place.contains('/') {
+            let is_there = if place.contains('/') || place.ends_with(".md") {
                 let path = root.join(place);
                 // A folder has no text.
                 file = fs::read_to_string(&path).unwrap_or_default();
