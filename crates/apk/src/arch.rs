@@ -90,7 +90,7 @@ const OPENWRT: [&str; 51] = [
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Arch(String);
 
-/// Why a text is no architecture.
+/// Why a text is not an architecture.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ArchError {
     /// No text at all.

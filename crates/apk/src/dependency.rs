@@ -47,7 +47,7 @@ enum Bound {
     Identity(Identity),
 }
 
-/// Why a text is no dependency.
+/// Why a text is not a dependency.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DependencyError {
     /// More bytes than apk can write into its database.
@@ -86,9 +86,9 @@ pub enum DependencyError {
         /// The first character that is not allowed.
         character: Quoted,
     },
-    /// A text between name and version that is no operator.
+    /// A text between name and version that is not an operator.
     #[error(
-        "{dependency} is not a dependency: {operator} is no operator, use one of `=`, `<`, `<=`, `>`, `>=`, `~`"
+        "{dependency} is not a dependency: {operator} is not an operator, use one of `=`, `<`, `<=`, `>`, `>=`, `~`"
     )]
     Operator {
         /// The text found.
@@ -112,7 +112,7 @@ pub enum DependencyError {
         /// What is wrong with the version.
         source: VersionError,
     },
-    /// What follows `><` is no identity.
+    /// What follows `><` is not an identity.
     #[error("{dependency} is not a dependency: {source}")]
     Identity {
         /// The text found.

@@ -19,7 +19,7 @@ pub struct Identity([u8; 20]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256Digest([u8; 32]);
 
-/// Why a text is no hash of the kind that was asked for.
+/// Why a text is not a hash of the kind that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DigestError {
     /// Not `Q1` and the base64 of 20 bytes.

@@ -23,7 +23,7 @@ use crate::{limits::Limits, quoted::Quoted};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackageName(String);
 
-/// Why a text is no package name.
+/// Why a text is not a package name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NameError {
     /// No text at all.

@@ -191,7 +191,7 @@ mod tests {
         for (bytes, text) in [
             (b"".as_slice(), "the file is empty"),
             (b"AD", "this is not an .apk"),
-            (b"ADB", "this is no v3 package"),
+            (b"ADB", "this is not a v3 package"),
             (b"ADB.indx\0\0\0\0", "this is an index of packages"),
             (b"<html>", "HTML"),
         ] {

@@ -34,7 +34,7 @@ const LONGEST_NUMBER: usize = 17;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Version(String);
 
-/// Why a text is no version.
+/// Why a text is not a version.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum VersionError {
     /// No text at all.
@@ -82,7 +82,7 @@ pub enum VersionError {
     },
     /// `_` and a word that is none of the suffixes.
     #[error(
-        "{version} is not a version apk understands: {suffix} is no known suffix (alpha, beta, pre, rc, cvs, svn, git, hg, p){}",
+        "{version} is not a version apk understands: {suffix} is not a known suffix (alpha, beta, pre, rc, cvs, svn, git, hg, p){}",
         .instead.or("")
     )]
     Suffix {

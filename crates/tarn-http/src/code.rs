@@ -49,7 +49,7 @@ codes! {
     OwnerMoved MOVED_PERMANENTLY "owner_moved" "the owner has another name now; `Location` has the new path"
     InvalidRequest BAD_REQUEST "invalid_request" "the path, the query, a header or the JSON can't be read"
     InvalidName BAD_REQUEST "invalid_name" "a branch, repository or architecture in the path is not a valid name"
-    InvalidPackage BAD_REQUEST "invalid_package" "the body is no package that apk can install"
+    InvalidPackage BAD_REQUEST "invalid_package" "the body is not a package that apk can install"
     IncompleteUpload BAD_REQUEST "incomplete_upload" "the upload ended early, or its form can't be read"
     CredentialsNeeded UNAUTHORIZED "credentials_needed" "this needs credentials, and none were sent"
     CredentialsInvalid UNAUTHORIZED "credentials_invalid" "the credentials can't be read"

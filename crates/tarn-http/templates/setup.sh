@@ -27,7 +27,7 @@ main() {
 	auth=${AUTH-}
 	if [ -n "$auth" ]; then
 		case $auth in
-		*[!A-Za-z0-9:._~%+-]*) fail "AUTH has to be USER:TOKEN, with percent signs for what is no letter or digit" ;;
+		*[!A-Za-z0-9:._~%+-]*) fail "AUTH has to be USER:TOKEN, with percent signs for what is not a letter or digit" ;;
 		esac
 		line={{ scheme }}://$auth@$address
 	elif [ -z "${HTTP_AUTH-}" ] && [ ! -f "${HOME:-/root}/.netrc" ]; then

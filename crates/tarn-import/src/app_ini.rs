@@ -57,7 +57,7 @@ pub enum AppIniError {
         "the forge's database is `{0}`; an import reads sqlite3 and postgres: have the forge write its tables for SQLite with `dump --database sqlite3`, and load them into a file (\"Another database\" in docs/moving-from-a-forge.md)"
     )]
     Database(String),
-    /// The value of `SECRET_KEY_URI` is no file.
+    /// The value of `SECRET_KEY_URI` is not a file.
     #[error("SECRET_KEY_URI is `{0}`; an import reads `file:` addresses")]
     SecretKeyUri(String),
 }

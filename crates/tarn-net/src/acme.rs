@@ -55,8 +55,8 @@ pub enum AcmeError {
     /// It took too long.
     #[error("the authority did not finish within {} seconds", PATIENCE.as_secs())]
     Slow,
-    /// What it issued is no certificate.
-    #[error("the authority issued something that is no certificate")]
+    /// What it issued is not a certificate.
+    #[error("the authority issued something that is not a certificate")]
     NoCertificate,
     /// The account's credentials cannot be read or written.
     #[error("the account at the authority cannot be used: {0}")]

@@ -238,7 +238,7 @@ fn with(
             request.basic_auth(user, Some(password.expose()))
         }
         Some(Credentials::Token(token)) => {
-            // What is no header value is no token either: the server says so.
+            // What is not a header value is not a token either: the server says so.
             let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
                 .unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
             let mut headers = HeaderMap::new();

@@ -20,7 +20,7 @@ pub enum TargetError {
     #[error("the URL has more than {MAX_URL} bytes")]
     TooLong,
     /// No URL.
-    #[error("this is no URL ({0})")]
+    #[error("this is not a URL ({0})")]
     NotAUrl(String),
     /// Another scheme.
     #[error("the URL does not begin with http:// or https://")]

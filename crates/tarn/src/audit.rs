@@ -72,8 +72,9 @@ fn date(text: &str) -> Result<Timestamp, String> {
     let day = format_description!("[year]-[month]-[day]");
     let moment = match Date::parse(text, day) {
         Ok(date) => date.midnight().assume_utc(),
-        Err(_) => OffsetDateTime::parse(text, &Rfc3339)
-            .map_err(|_| "this is no date; write 2026-11-22 or 2026-11-22T21:00:00Z".to_owned())?,
+        Err(_) => OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+            "this is not a date; write 2026-11-22 or 2026-11-22T21:00:00Z".to_owned()
+        })?,
     };
     Ok(Timestamp::from_seconds(moment.unix_timestamp()))
 }

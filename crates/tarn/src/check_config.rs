@@ -59,7 +59,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
         .unknown()
         .map(|variable| {
             Finding::Notable(format!(
-                "{variable} is set, but is no setting of this version; is it mistyped?"
+                "{variable} is set, but is not a setting of this version; is it mistyped?"
             ))
         })
         .collect();
@@ -150,7 +150,7 @@ fn data_folder(folder: &Path) -> Finding {
     };
     if !metadata.is_dir() {
         return bad(
-            format!("{shown} is no folder"),
+            format!("{shown} is not a folder"),
             "choose a folder with `--data-dir`",
         );
     }
@@ -328,7 +328,7 @@ mod tests {
     fn a_file_is_no_data_folder() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert!(
-            matches!(data_folder(file.path()), Finding::Bad(failure) if failure.to_string().contains(" is no folder\n"))
+            matches!(data_folder(file.path()), Finding::Bad(failure) if failure.to_string().contains(" is not a folder\n"))
         );
     }
 }

@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn what_to_do_comes_from_the_error_and_no_text_is_cut() {
         let error = "a b".parse::<tarn_core::access::Networks>().unwrap_err();
-        let said = "error: `a` is no network\nhint: write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7";
+        let said = "error: `a` is not a network\nhint: write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7";
         assert_eq!(Failure::hinted(&error).to_string(), said);
         assert_eq!(Failure::refused_value(&error).to_string(), said);
         let error = io::Error::other("one; two");

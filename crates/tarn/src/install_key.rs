@@ -115,7 +115,7 @@ async fn read(answer: &mut Answer) -> Result<(KeyName, Vec<u8>, PublicKey), Fail
         .map_err(|error| unanswered(&error))?
         .ok_or_else(|| Failure::new("the answer is too long for a key"))?;
     let key = PublicKey::from_pem(&pem)
-        .map_err(|error| Failure::new("the answer is no public key").because(&error))?;
+        .map_err(|error| Failure::new("the answer is not a public key").because(&error))?;
     Ok((name, pem, key))
 }
 

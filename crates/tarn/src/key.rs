@@ -214,7 +214,7 @@ async fn import(
     let (pem, name) = match said {
         Ok(name) => (read_pem(file)?, Some(name)),
         Err(unclear) => match read_pem(file) {
-            // Of what is no key to sign with, the service says so.
+            // Of what is not a key to sign with, the service says so.
             Ok(pem) if !needs_name(&pem) => (pem, None),
             _ => return Err(unclear),
         },

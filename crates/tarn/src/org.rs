@@ -174,7 +174,7 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
                 Some(role) => {
                     format!("{user} is a member of {organisation} now, with the role {role}")
                 }
-                None => format!("{user} is no member of {organisation} now"),
+                None => format!("{user} is no longer a member of {organisation}"),
             }
         }
         Action::Members { organisation, json } => {

@@ -46,7 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let configuration = Configuration::resolve(&arguments.flags, environment, None)?;
     logging::install(&configuration, Level::INFO);
     for variable in unknown {
-        tracing::warn!(%variable, "this variable is no setting of Tarn; is it mistyped?");
+        tracing::warn!(%variable, "this variable is not a setting of Tarn; is it mistyped?");
     }
     let shutdown = signals::shutdown()?;
     let mut library_settings = open::library_settings(&configuration);

@@ -67,7 +67,7 @@ fn accepts_the_names_alpine_uses() {
 #[test]
 fn says_what_is_wrong_and_what_to_do() {
     let name = "write for example `busybox` or `musl>=1.2`, without spaces inside";
-    let operators = "is no operator, use one of `=`, `<`, `<=`, `>`, `>=`, `~`";
+    let operators = "is not an operator, use one of `=`, `<`, `<=`, `>`, `>=`, `~`";
     for (text, message) in [
         ("", format!("`` has no name: {name}")),
         ("!", format!("`!` has no name: {name}")),

@@ -14,7 +14,7 @@ use super::Algorithm;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyName(String);
 
-/// Why a text is no key name.
+/// Why a text is not a key name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KeyNameError {
     /// No bytes.

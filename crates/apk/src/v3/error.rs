@@ -69,7 +69,7 @@ pub enum FieldError {
     /// A target without its kind, or a device without its number.
     #[error("{0} bytes are not what stands there for this kind of file")]
     Target(usize),
-    /// A hard link to what is no file that stands before it.
+    /// A hard link to what is not a file that stands before it.
     #[error("the link target {0} is not an earlier file of this package")]
     HardLink(Quoted),
     /// An xattr without a name.

@@ -89,7 +89,7 @@ impl<'a> Payload<'a> {
     ///
     /// # Errors
     ///
-    /// [`PayloadError`] when it is no number, or outside.
+    /// [`PayloadError`] when it is not a number, or outside.
     pub fn integer(&self, value: Value) -> Result<u64, PayloadError> {
         match value.kind() {
             Some(Type::Integer) => Ok(u64::from(value.content())),

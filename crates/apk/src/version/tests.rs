@@ -42,7 +42,7 @@ fn accepts_every_kind_of_part() {
 fn says_what_is_wrong_and_what_to_do() {
     let no = "does not belong there";
     let belongs = "does not belong there, write `digits.digits`, a letter, `_suffix` and `-r` with a number, in this order";
-    let suffixes = "is no known suffix (alpha, beta, pre, rc, cvs, svn, git, hg, p)";
+    let suffixes = "is not a known suffix (alpha, beta, pre, rc, cvs, svn, git, hg, p)";
     for (text, message) in [
         ("", "the version is empty: write for example `1.0-r0`".to_owned()),
         ("v1", "`v1` is not a version apk understands: it has to start with a digit; write `1-r0`".to_owned()),

@@ -12,7 +12,7 @@ pub const MAX_NETWORKS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetworksError {
     /// No address, with or without a length behind it.
-    #[error("`{0}` is no network")]
+    #[error("`{0}` is not a network")]
     Unreadable(String),
     /// Which addresses are meant is not clear.
     #[error("the network {written} has bits behind its length")]
@@ -162,11 +162,11 @@ mod tests {
         for (text, error) in [
             (
                 "localhost",
-                "`localhost` is no network; write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7",
+                "`localhost` is not a network; write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7",
             ),
             (
                 "10.0.0.0/33",
-                "`10.0.0.0/33` is no network; write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7",
+                "`10.0.0.0/33` is not a network; write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7",
             ),
             (
                 "10.0.0.5/8",

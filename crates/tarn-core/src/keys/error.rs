@@ -11,7 +11,7 @@ use tarn_store::metadata::{MAX_ACTIVE_KEYS, MetadataError};
 /// Why there is no key, or one was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KeyError {
-    /// What was to be imported is no key that can sign.
+    /// What was to be imported is not a key that can sign.
     #[error("the key was not imported: {0}")]
     NotAKey(SigningKeyError),
     /// It is an RSA key of a size that is not taken.

@@ -104,7 +104,7 @@ impl Stage for Keeping {
 ///
 /// # Errors
 ///
-/// When the body ends early, is larger than `max_upload` bytes, is no package, or cannot be written. The temporary file
+/// When the body ends early, is larger than `max_upload` bytes, is not a package, or cannot be written. The temporary file
 /// is gone by then.
 pub(super) async fn receive(
     blobs: &Blobs,

@@ -136,7 +136,7 @@ pub(super) fn loosen(operation: &mut Value) {
             fields.insert("schema".to_owned(), schema);
             let described = fields.get("description").and_then(Value::as_str);
             let described = described.unwrap_or_default().trim_end();
-            let described = format!("{described} What is no number counts as none.");
+            let described = format!("{described} What is not a number counts as none.");
             fields.insert("description".to_owned(), described.into());
         }
     }

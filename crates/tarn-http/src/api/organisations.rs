@@ -330,7 +330,7 @@ pub(crate) async fn is_member(
     let metadata = of.registry.metadata();
     let user = metadata.user(&path.parse(no_member)?).await?;
     let user = user.ok_or_else(no_member)?;
-    // One who is in no team is no member.
+    // One who is in no team is not a member.
     let grants = metadata.team_grants(of.owner.id, user.id).await?;
     done(!grants.is_empty(), no_member)
 }

@@ -2,7 +2,7 @@
 //!
 //! On Tarn's own routes a parameter that is not known is refused: a filter that was spelled wrong would give everything. The routes
 //! of Forgejo and Gitea are answered as the forges answer: what they don't know is left out, of a parameter that is there twice the
-//! first counts, and a `page` or `limit` that is no number counts as none. Two things are refused there too: any parameter of a
+//! first counts, and a `page` or `limit` that is not a number counts as none. Two things are refused there too: any parameter of a
 //! `DELETE`, since a client that says `?architecture=x86_64` does not mean all of it; and `sudo`, since what it asks for would be
 //! done in another's name.
 //!

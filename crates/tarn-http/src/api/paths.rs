@@ -108,7 +108,7 @@ impl VersionPath {
     }
 }
 
-/// 404 for what is no version of a package.
+/// 404 for what is not a version of a package.
 pub(crate) fn no_such_version() -> ApiError {
     ApiError::Refused(
         Code::NoSuchPackage,

@@ -125,7 +125,7 @@ impl TokenOrder {
             Some(text) => {
                 let until = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
                     ApiError::Unprocessable(
-                        "`expires_at` is no date; write it like 2027-01-01T00:00:00Z".to_owned(),
+                        "`expires_at` is not a date; write it like 2027-01-01T00:00:00Z".to_owned(),
                     )
                 })?;
                 let seconds = until.unix_timestamp().saturating_sub(now);

@@ -70,7 +70,7 @@ pub(crate) async fn put(
 }
 
 /// The name that clients add which take the path for a folder (`curl --upload-file FILE URL/`, goreleaser). Whether it is the
-/// package's own is known once the package is here; what is no file name of any package is refused before.
+/// package's own is known once the package is here; what is not a file name of any package is refused before.
 fn file_name(given: &str) -> Result<String, ApiError> {
     if given.ends_with(".apk") {
         return Ok(given.to_owned());

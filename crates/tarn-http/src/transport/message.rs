@@ -74,7 +74,7 @@ pub(crate) fn asks_to_close(headers: &HeaderMap) -> bool {
     tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
-/// Refuses a request of HTTP/1.1 without a `Host`, and any with two, or with one that is no host.
+/// Refuses a request of HTTP/1.1 without a `Host`, and any with two, or with one that is not a host.
 pub(crate) fn host<B>(request: &Request<B>) -> Result<(), ApiError> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let refusal = match (hosts.next(), hosts.next()) {
@@ -82,7 +82,9 @@ pub(crate) fn host<B>(request: &Request<B>) -> Result<(), ApiError> {
         (None, _) => "the request has no Host header; HTTP/1.1 needs one",
         (Some(_), Some(_)) => "the request has several Host headers; send one",
         (Some(host), None) if host.as_bytes().iter().all(is_of_a_host) => return Ok(()),
-        (Some(_), None) => "the Host header of the request is no host; send a name or an address",
+        (Some(_), None) => {
+            "the Host header of the request is not a host; send a name or an address"
+        }
     };
     Err(ApiError::BadRequest(refusal.to_owned()))
 }

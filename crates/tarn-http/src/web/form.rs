@@ -120,9 +120,9 @@ impl Form {
         name: &str,
         what: &str,
     ) -> Result<T, ApiError> {
-        self.text(name)
-            .parse()
-            .map_err(|_| ApiError::Unprocessable(format!("{what} is no number; write digits only")))
+        self.text(name).parse().map_err(|_| {
+            ApiError::Unprocessable(format!("{what} is not a number; write digits only"))
+        })
     }
 }
 

@@ -170,7 +170,7 @@ async fn one_host_is_needed_and_no_second_one() {
         ("", "no Host"),
         ("Host: a\r\nHost: a\r\n", "several Host"),
         ("Host: a\r\nHost: b\r\n", "several Host"),
-        ("Host: a/b\r\n", "is no host"),
+        ("Host: a/b\r\n", "is not a host"),
     ] {
         let request = format!("GET {INDEX} HTTP/1.1\r\n{hosts}\r\n");
         connection.write(request.as_bytes()).await;

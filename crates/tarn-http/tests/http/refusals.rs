@@ -232,7 +232,7 @@ async fn a_package_over_a_limit_of_the_server_is_413_in_both_formats() {
         assert_eq!(server.blobs(), 0, "{words}");
     }
     server.send(&get(INDEX)).await.refusal(404, "no such index");
-    // What no apk can keep is no package that is too large.
+    // What no apk can keep is not a package that is too large.
     let long = builder()
         .without("pkgdesc")
         .field("pkgdesc", &"x".repeat(2_100));

@@ -198,7 +198,7 @@ async fn what_apk_3_would_stumble_over_is_400_in_the_words_of_v2_and_leaves_noth
     let whole = built(&world());
     let text = |slot, text: &str| built(&world().text(slot, text));
     for (body, words) in [
-        (b"ADB".to_vec(), "this is no v3 package"),
+        (b"ADB".to_vec(), "this is not a v3 package"),
         (b"ADBx\0\0\0\0".to_vec(), "compressed"),
         (whole[..whole.len() / 2].to_vec(), "cut off"),
         ([&whole[..], b"x"].concat(), "bytes after"),

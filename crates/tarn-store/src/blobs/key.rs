@@ -27,7 +27,7 @@ impl BlobKey {
         path
     }
 
-    /// The key with that name in the folder of that first byte; `None` when that is no key.
+    /// The key with that name in the folder of that first byte; `None` when that is not a key.
     pub(super) fn parse(first_byte: u8, name: &str) -> Option<Self> {
         let (rest, place) = match name.split_once('.') {
             None => (name, 0),

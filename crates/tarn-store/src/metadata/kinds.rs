@@ -77,7 +77,7 @@ identifiers! {
 
 /// A word that is none of those known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no {what}", word.escape_default())]
+#[error("`{}` is not a valid {what}", word.escape_default())]
 pub struct UnknownWord {
     what: &'static str,
     word: String,
@@ -315,7 +315,7 @@ mod tests {
     fn an_unknown_word_is_refused_with_the_known_ones() {
         assert_eq!(
             "secret\n".parse::<Visibility>().unwrap_err().line(),
-            "`secret\\n` is no visibility; use one of public, limited, private"
+            "`secret\\n` is not a valid visibility; use one of public, limited, private"
         );
     }
 }

@@ -113,8 +113,9 @@ impl TrustedKey {
             .take(MAX_KEY_BYTES)
             .read_to_end(&mut pem)
             .map_err(|error| unreadable(path, &error))?;
-        let key = PublicKey::from_pem(&pem)
-            .map_err(|error| Failure::usage(format!("{shown} is no public key")).because(&error))?;
+        let key = PublicKey::from_pem(&pem).map_err(|error| {
+            Failure::usage(format!("{shown} is not a public key")).because(&error)
+        })?;
         Ok(Self { name, key })
     }
 }

@@ -16,7 +16,7 @@ use url::Url;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PlaceError {
     /// No URL at all.
-    #[error("this is no URL: {0}")]
+    #[error("this is not a URL: {0}")]
     NotAUrl(String),
     /// Another scheme.
     #[error("the URL does not begin with https:// or http://")]

@@ -252,7 +252,7 @@ pub(crate) fn proxy_header(text: &str) -> Result<ForwardedHeader, Refused> {
         "x-forwarded-for" => Ok(ForwardedHeader::XForwardedFor),
         "forwarded" => Ok(ForwardedHeader::Forwarded),
         _ => refused(
-            format!("`{text}` is no header that Tarn reads"),
+            format!("`{text}` is not a header that Tarn reads"),
             "write x-forwarded-for or forwarded, whichever the proxy writes",
         ),
     }
@@ -262,7 +262,7 @@ pub(crate) fn proxy_header(text: &str) -> Result<ForwardedHeader, Refused> {
 pub(crate) fn versions(text: &str) -> Result<VersionRule, Refused> {
     text.parse().or_else(|_| {
         refused(
-            format!("`{text}` is no rule about versions"),
+            format!("`{text}` is not a rule about versions"),
             "write strict, or lenient to take versions that apk can't order",
         )
     })

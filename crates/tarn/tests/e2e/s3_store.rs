@@ -242,7 +242,7 @@ fn a_store_that_cannot_be_used_keeps_the_server_from_starting_and_is_named() {
         "{said}"
     );
     let said = refused("s3://e2e-refused?zone=a", SECRET_KEY);
-    must_say(&said, "`zone` is no parameter of an S3 store");
+    must_say(&said, "`zone` is not a parameter of an S3 store");
 
     // The packages of another registry.
     let (_, storage, server) = server_with(gateway, "e2e-taken", "");

@@ -315,7 +315,7 @@ impl TarReader {
             *link_to = target.to_vec();
         } else if extended.link_target.is_some() {
             // apk would take the file for a hard link.
-            return Err(TarError::Pax("`linkpath` is given for what is no link"));
+            return Err(TarError::Pax("`linkpath` is given for what is not a link"));
         }
         Ok(Entry {
             name,

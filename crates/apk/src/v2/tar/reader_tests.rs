@@ -248,7 +248,7 @@ fn rejects_what_apk_reads_otherwise() {
                 file("a", b""),
             ]
             .concat(),
-            "a pax header is malformed: `linkpath` is given for what is no link",
+            "a pax header is malformed: `linkpath` is given for what is not a link",
         ),
         (
             vec![0xff; 512],

@@ -19,7 +19,7 @@ pub enum PackageError {
     Empty,
     /// Neither `ADB` nor anything else known.
     #[error(
-        "this is no v3 package: it does not begin with `ADB.`, `ADBd` or `ADBc`; build one with `apk mkpkg`"
+        "this is not a v3 package: it does not begin with `ADB.`, `ADBd` or `ADBc`; build one with `apk mkpkg`"
     )]
     NotAPackage,
     /// It does not unpack.

@@ -42,7 +42,7 @@ async fn a_job_that_failed_is_tried_again_within_the_hour() {
     };
     let place = folder.path().join("blobs/ff");
     std::fs::remove_dir(&place).unwrap();
-    std::fs::write(&place, "this is no folder").unwrap();
+    std::fs::write(&place, "this is not a folder").unwrap();
     schedule.run_due().await;
     assert!(!worked().await);
     std::fs::remove_file(&place).unwrap();

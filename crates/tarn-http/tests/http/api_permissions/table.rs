@@ -22,7 +22,7 @@ pub(super) const CALLERS: [&str; 11] = [
 /// Whom an operation is for, and what each of the callers is answered: `+` what the table says, `1` 401, `3` 403, `4` 404.
 const ANSWERS: [(&str, &str); 12] = [
     // Everybody, whatever credentials they send.
-    ("Whoever", "+++++++++++"),
+    ("Anyone", "+++++++++++"),
     // Everybody whose credentials are right, or who sends none.
     ("All", "+11++++++++"),
     // Callers who may read `guest`, who is public: the same, but for tokens that are limited to others.
@@ -50,8 +50,8 @@ const ANSWERS: [(&str, &str); 12] = [
 /// Whom each operation is for, the method, the path, what those who may are answered, and the body. The first of them may leave the
 /// others nothing to do.
 const TABLE: &str = r#"
-Whoever  GET    /openapi.json                                  200
-Whoever  GET    /version                                       200
+Anyone   GET    /openapi.json                                  200
+Anyone   GET    /version                                       200
 All      GET    /owners                                        200
 All      GET    /orgs                                          200
 Public   GET    /users/guest                                   200

@@ -67,7 +67,7 @@ impl Default for S3Limits {
 /// Why a URL is none of an S3 store. It does not repeat what may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum S3UrlError {
-    /// It is no URL.
+    /// It is not a URL.
     #[error(
         "this is not a URL like s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-1"
     )]
@@ -85,7 +85,7 @@ pub enum S3UrlError {
     Prefix,
     /// A parameter that Tarn does not know.
     #[error(
-        "`{0}` is no parameter of an S3 store; they are endpoint, region, path-style and public-endpoint"
+        "`{0}` is not a parameter of an S3 store; its parameters are endpoint, region, path-style and public-endpoint"
     )]
     Unknown(String),
     /// A parameter is there twice.

@@ -39,7 +39,7 @@ pub(super) enum Roots {
     Of(PathBuf),
 }
 
-/// Why a text is no address of a PostgreSQL database. It does not repeat the text, which may hold a password.
+/// Why a text is not an address of a PostgreSQL database. It does not repeat the text, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct BadAddress {
