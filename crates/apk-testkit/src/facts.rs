@@ -1,4 +1,4 @@
-//! Packages that say all that a package can say.
+//! Packages in which every field is set.
 
 #![expect(
     clippy::unwrap_used,
@@ -40,7 +40,7 @@ install_if = docs full=1.0-r0
 triggers = /usr/share/full /usr/lib/full/*
 "##;
 
-/// All that a v3 package can say. Lists are in the order of an index.
+/// A v3 package in which every field is set. Lists are in the order of an index.
 pub fn full_v3() -> PackageFacts {
     let list = |text| Dependency::parse_list(text).unwrap();
     // Without `..`, and each with a value: a new field has to be thought of here.
@@ -73,7 +73,7 @@ pub fn full_v3() -> PackageFacts {
     }
 }
 
-/// All that a v2 package can say.
+/// A v2 package in which every field is set.
 pub fn full_v2() -> PackageFacts {
     PackageFacts {
         format: Format::V2 {

@@ -169,7 +169,7 @@ impl PackageFacts {
         }
     }
 
-    /// Its lists of dependencies, each with what it is called here.
+    /// Its lists of dependencies, each with its name. The server stores the names: another name needs a migration.
     pub fn dependencies(&self) -> [(&'static str, &[Dependency]); 5] {
         [
             ("depends", &self.depends),

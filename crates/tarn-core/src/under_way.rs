@@ -1,4 +1,4 @@
-//! What is under way for each owner, each blob and so on: how much of it, and what all of it shares.
+//! Counts what is under way for each owner, each blob and so on, with a value that all of it shares.
 
 use std::{
     collections::HashMap,
@@ -27,6 +27,9 @@ impl<K: Copy + Eq + Hash, V: Clone> UnderWay<K, V> {
         most: usize,
         share: impl FnOnce() -> V,
     ) -> Option<Begun<K, V>> {
+        if most == 0 {
+            return None;
+        }
         let mut counts = self.counts();
         let (count, shared) = counts.entry(key).or_insert_with(|| (0, share()));
         if *count >= most {
@@ -49,7 +52,7 @@ impl<K, V> UnderWay<K, V> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Of how many keys something is.
+    /// The number of keys with something under way.
     #[cfg(test)]
     pub(crate) fn keys(&self) -> usize {
         self.counts().len()
@@ -104,6 +107,7 @@ mod tests {
         drop((second, third));
         assert!(!under_way.has(&1));
         drop(other);
+        assert!(under_way.begin(3, 0, || memory.part()).is_none());
         assert_eq!(under_way.keys(), 0);
     }
 }

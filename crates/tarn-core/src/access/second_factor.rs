@@ -392,7 +392,7 @@ impl SecondFactors {
     }
 }
 
-/// Where something was not done, there was no second factor to do it with.
+/// Fails with [`FactorError::Off`] if nothing was done, because the user has no second factor.
 fn done(done: bool, name: &OwnerName) -> Result<(), FactorError> {
     done.then_some(())
         .ok_or_else(|| FactorError::Off(name.clone()))

@@ -120,8 +120,11 @@ pub(super) fn needs_password(
     Err(ApiError::Refused(Code::PasswordNeeded, why.to_owned()))
 }
 
-/// 204 where there was something to do it with.
-pub(super) fn done(done: bool, missing: impl FnOnce() -> ApiError) -> Result<StatusCode, ApiError> {
+/// 204, or `missing` if there was nothing to change.
+pub(super) fn no_content_or(
+    done: bool,
+    missing: impl FnOnce() -> ApiError,
+) -> Result<StatusCode, ApiError> {
     match done {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(missing()),

@@ -117,7 +117,7 @@ impl<P: OfOwner> Reading<P> {
     }
 
     /// Refuses, and writes down, what the caller may not do with the owner or in that place.
-    pub(crate) async fn may(
+    pub(crate) async fn allow(
         &self,
         action: Action,
         place: Option<Place<'_>>,

@@ -128,7 +128,7 @@ pub(crate) async fn restore(
         branch: &file.branch,
         repository: &file.repository,
     });
-    reading.may(Action::Publish, place).await?;
+    reading.allow(Action::Publish, place).await?;
     let file = found?;
     remover.restore(owner.id, &file, &reading.actor()).await?;
     tracing::info!(

@@ -179,10 +179,10 @@ pub(super) fn describe(document: &mut Value) {
     }
 }
 
-/// 422 where a field asks for something that is not done here.
-pub(super) fn not_here(asked: bool, text: &str) -> Result<(), ApiError> {
-    if asked {
-        return Err(ApiError::Unprocessable(text.to_owned()));
+/// 422 with that text if the condition holds.
+pub(super) fn refuse_if(condition: bool, text: impl Into<String>) -> Result<(), ApiError> {
+    if condition {
+        return Err(ApiError::Unprocessable(text.into()));
     }
     Ok(())
 }

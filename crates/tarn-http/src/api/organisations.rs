@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    administer::{done, owner_name, said, word},
+    administer::{no_content_or, owner_name, said, word},
     callers::{Of, Reading, Seeing, SeeingUser, Site},
     extract::{Body, Path, Query},
     moment::Moment,
     paging::{ListQuery, Pages},
-    paths::{OfOwner as _, OrganisationPath, UserPath},
+    paths::{OrganisationPath, UserPath},
     user::Person,
     users::RemovalQuery,
     words::{Permission, Visibility},
@@ -332,7 +332,7 @@ pub(crate) async fn is_member(
     let user = user.ok_or_else(no_member)?;
     // One who is in no team is not a member.
     let grants = metadata.team_grants(of.owner.id, user.id).await?;
-    done(!grants.is_empty(), no_member)
+    no_content_or(!grants.is_empty(), no_member)
 }
 
 /// Change the role of a member of an organisation, or add one
@@ -371,5 +371,5 @@ pub(crate) async fn remove_member(
     let changed = accounts
         .set_member(&of.name, &path.parse(no_member)?, None, &of.by)
         .await?;
-    done(changed, no_member)
+    no_content_or(changed, no_member)
 }

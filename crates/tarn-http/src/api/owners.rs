@@ -14,7 +14,6 @@ use super::{
 };
 use crate::error::ApiError;
 use tarn_base::names::MAX_BYTES;
-
 use tarn_store::metadata::{CatalogOwner, CatalogRepository, OwnersWanted};
 
 /// A user or an organisation. `login` and `username` are the same: Forgejo and Gitea write both.

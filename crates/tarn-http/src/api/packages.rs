@@ -239,7 +239,7 @@ async fn delete(
     // What the caller may not even list is not there for them.
     let read_scope = reading.read_scope().await?;
     if places(&read_scope).await?.is_empty() {
-        reading.may(Action::Delete, None).await?;
+        reading.allow(Action::Delete, None).await?;
         return Err(no_such_version());
     }
     let files = places(&ReadScope::EVERYTHING).await?;
@@ -250,7 +250,7 @@ async fn delete(
             branch: &file.branch,
             repository: &file.repository,
         };
-        reading.may(Action::Delete, Some(place)).await?;
+        reading.allow(Action::Delete, Some(place)).await?;
     }
     let addressed: Vec<_> = files
         .iter()

@@ -16,15 +16,10 @@ pub(crate) trait OfOwner: DeserializeOwned + Send {
 
     /// The segment, as it came.
     fn name(&self) -> &str;
-
-    /// The name. One that breaks the grammar is one that no owner has.
-    fn parse(&self, missing: impl FnOnce() -> ApiError) -> Result<OwnerName, ApiError> {
-        OwnerName::parse(self.name()).map_err(|_| missing())
-    }
 }
 
 macro_rules! of_owner {
-    ($(#[$doc:meta])* $path:ident, $field:ident, $kind:expr, $what:literal, $example:literal) => {
+    ($(#[$doc:meta])* $path:ident, $field:ident, $what:literal, $example:literal $(, $kind:expr)?) => {
         $(#[$doc])*
         #[derive(Deserialize, IntoParams)]
         #[into_params(parameter_in = Path)]
@@ -39,31 +34,41 @@ macro_rules! of_owner {
             $field: String,
         }
 
-        impl OfOwner for $path {
+        impl $path {
+            /// The name. A name that breaks the grammar is `missing`: no owner has it.
+            pub(crate) fn parse(
+                &self,
+                missing: impl FnOnce() -> ApiError,
+            ) -> Result<OwnerName, ApiError> {
+                OwnerName::parse(&self.$field).map_err(|_| missing())
+            }
+        }
+
+        $(impl OfOwner for $path {
             const KIND: Option<OwnerKind> = $kind;
 
             fn name(&self) -> &str {
                 &self.$field
             }
-        }
+        })?
     };
 }
 
 of_owner! {
     /// Any owner.
-    OwnerPath, owner, None, "The name of a user or an organisation, in any letters' case.", "alice"
+    OwnerPath, owner, "The name of a user or an organisation, in any letters' case.", "alice", None
 }
 of_owner! {
     /// A user.
-    UserPath, username, Some(OwnerKind::User), "The name of a user, in any letters' case.", "alice"
+    UserPath, username, "The name of a user, in any letters' case.", "alice", Some(OwnerKind::User)
 }
 of_owner! {
     /// An organisation.
-    OrganisationPath, org, Some(OwnerKind::Organisation), "The name of an organisation, in any letters' case.", "acme"
+    OrganisationPath, org, "The name of an organisation, in any letters' case.", "acme", Some(OwnerKind::Organisation)
 }
 of_owner! {
-    /// A former name.
-    FormerNamePath, name, None, "A name that an owner had, in any letters' case.", "alice"
+    /// A former name, which nothing is authorised by.
+    FormerNamePath, name, "A name that an owner had, in any letters' case.", "alice"
 }
 
 /// A package of the owner.

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    administer::{done, word},
+    administer::{no_content_or, word},
     callers::{Of, Site},
     extract::{Body, Path},
-    forges::not_here,
+    forges::refuse_if,
     moment::Moment,
     paging::{ListQuery, Pages},
-    paths::{OfOwner as _, OwnerPath, RulePath, not_listed},
+    paths::{OwnerPath, RulePath, not_listed},
     words::VersionWord,
 };
 use crate::{code::Code, error::ApiError};
@@ -66,15 +66,15 @@ impl OwnLimits {
     fn quota(&self) -> Result<OwnQuota, ApiError> {
         let numbers = [self.bytes, self.packages, self.upload];
         let is_too_large = |number| i64::try_from(number).is_err();
-        not_here(
+        refuse_if(
             numbers.into_iter().flatten().any(is_too_large),
-            "a limit is at most 9223372036854775807; leave it out for none",
+            format!("a limit is at most {}; leave it out for none", i64::MAX),
         )?;
-        not_here(
+        refuse_if(
             self.upload == Some(0),
             "`upload` is at least 1 byte; leave it out for the server's limit",
         )?;
-        not_here(
+        refuse_if(
             self.unlimited && (self.bytes.is_some() || self.packages.is_some()),
             "`unlimited` and a number of bytes or packages contradict each other; give one of them",
         )?;
@@ -346,5 +346,5 @@ pub(crate) async fn remove_rule(
     let rule = rules.iter().find(|rule| rule.id.number() == number);
     let pattern: PlacePattern = word(&rule.ok_or_else(missing)?.pattern)?;
     let removed = expiry.remove(of.owner.id, &pattern, &of.by);
-    done(removed.await?, missing)
+    no_content_or(removed.await?, missing)
 }

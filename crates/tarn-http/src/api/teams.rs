@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    administer::{self, Administered, done, word},
+    administer::{self, Administered, no_content_or, word},
     callers::Of,
     extract::{Body, Path},
-    forges::not_here,
+    forges::refuse_if,
     paging::{ListQuery, Pages},
-    paths::{OfOwner as _, OrganisationPath, TeamPath, UserPath},
+    paths::{OrganisationPath, TeamPath, UserPath},
     user::Person,
     words::Permission,
 };
@@ -128,7 +128,7 @@ fn check_units(
     };
     let fits =
         asked == role.as_str() || role == Role::Admin || (role == Role::Read && asked == "none");
-    not_here(
+    refuse_if(
         !fits,
         "a team is about packages only; say the same in `permission` and for `repo.packages`, or leave the units out",
     )
@@ -247,7 +247,7 @@ pub(crate) async fn change(
     let differs = |asked: Option<&str>, has: &str| {
         asked.is_some_and(|asked| !asked.is_empty() && asked != has)
     };
-    not_here(
+    refuse_if(
         differs(change.name.as_deref(), &team.name)
             || differs(change.permission.as_deref(), team.role.as_str()),
         "a team keeps its name and what its members may do; make another team, and delete this one",
@@ -347,5 +347,5 @@ pub(crate) async fn remove_member(
     let removed = accounts
         .remove_team_member(&of.name, &name, &user, &of.by)
         .await?;
-    done(removed, no_member)
+    no_content_or(removed, no_member)
 }

@@ -9,7 +9,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::ToSchema;
 
 use super::{
-    administer::{Administered, done, list},
+    administer::{Administered, list, no_content_or},
     callers::{Of, Own},
     extract::{Body, Path},
     moment::Moment,
@@ -184,7 +184,7 @@ async fn revoke(of: &Administered, token: &str) -> Result<StatusCode, ApiError> 
     let removed = accounts
         .remove_token(of.owner.kind, &of.name, &found.label, &of.by)
         .await?;
-    done(removed, missing)
+    no_content_or(removed, missing)
 }
 
 /// The routes for the tokens of one kind of owner. `$base` is the path of the list, `$of` says whose they are and makes sure that the caller

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    administer::{NewName, done, owner_name, said},
+    administer::{NewName, no_content_or, owner_name, said},
     callers::{Of, Site},
     extract::{Body, Path, Query},
-    forges::not_here,
+    forges::refuse_if,
     moment::Moment,
     paging::{ListQuery, Pages},
-    paths::{FormerNamePath, OfOwner as _, OwnerPath, UserPath},
+    paths::{FormerNamePath, OwnerPath, UserPath},
     user::User,
 };
 use crate::{code::Code, error::ApiError};
@@ -96,15 +96,15 @@ fn only_what_there_is(
     must_change_password: Option<bool>,
     restricted: Option<bool>,
 ) -> Result<(), ApiError> {
-    not_here(
+    refuse_if(
         source.is_some_and(|source| source != 0),
         "every account signs in by what is kept here; leave `source_id` out, or write 0",
     )?;
-    not_here(
+    refuse_if(
         must_change_password == Some(true),
         "no user is made to change a password here; leave `must_change_password` out, or write false",
     )?;
-    not_here(
+    refuse_if(
         restricted == Some(true),
         "no account is restricted here; leave `restricted` out, or write false",
     )
@@ -174,7 +174,7 @@ pub(crate) async fn add(
         site.needs_password()?;
     }
     only_what_there_is(new.source_id, new.must_change_password, new.restricted)?;
-    not_here(
+    refuse_if(
         new.created_at.is_some(),
         "an account is as old as it is; leave `created_at` out, or write null",
     )?;
@@ -347,5 +347,5 @@ pub(crate) async fn release_name(
     let missing = || ApiError::Bare(Code::NoSuchName, "no owner had that name".to_owned());
     let name = path.parse(missing)?;
     let accounts = site.registry.accounts();
-    done(accounts.release_name(&name, &site.by).await?, missing)
+    no_content_or(accounts.release_name(&name, &site.by).await?, missing)
 }

@@ -219,7 +219,7 @@ impl Visit {
     }
 }
 
-/// The answer to a form; where it was refused, the first page of the list once more, which says why and has what was typed.
+/// The answer to a form. If it was refused: the first page of the list again, with the reason and what was typed.
 pub(crate) async fn or_again<R, Shown>(
     done: Result<Response, ApiError>,
     mut request: R,
@@ -234,7 +234,7 @@ where
     or_page(done, request, show).await
 }
 
-/// The same with the page from which the form of an entry came.
+/// Like [`or_again`], but on the page of the list that the form was sent from, and without what was typed.
 pub(crate) async fn or_page<R, Shown>(
     done: Result<Response, ApiError>,
     mut request: R,
@@ -267,7 +267,7 @@ fn needs_person(visit: &Visit) -> Result<(), ApiError> {
 impl FromRequestParts<Registry> for Managed {
     type Rejection = ApiError;
 
-    /// The owner that the path names `{owner}`; where it names none, the viewer's own account.
+    /// The owner that the path names `{owner}`; under `/-/settings`, the viewer's own account.
     async fn from_request_parts(parts: &mut Parts, registry: &Registry) -> Result<Self, ApiError> {
         let visit = Visit::from_request_parts(parts, registry).await?;
         needs_person(&visit)?;
@@ -278,9 +278,14 @@ impl FromRequestParts<Registry> for Managed {
                 let segments = Segments::of_owner(owner);
                 visit.authorize(&segments, Action::Administer).await?
             }
-            None => {
+            None if parts.uri.path().starts_with("/-/settings") => {
                 let caller = visit.caller.clone();
                 visit.presented.own(registry, caller).await?
+            }
+            None => {
+                return Err(ApiError::Internal(
+                    "a page of an owner whom its route does not name".into(),
+                ));
             }
         };
         Ok(Self {

@@ -1,7 +1,7 @@
 //! The pages that people look at: HTML, rendered here, that works without scripts.
 //!
 //! A page takes its request apart ([`page::Visit`]), asks the services that the API asks, and fills a template. It holds no rules:
-//! who may see it is decided where the package routes decide it (`viewer.rs`). What a page shows is escaped by the
+//! who may see it is decided where the package routes decide it ([`page::Visit::authorize`]). What a page shows is escaped by the
 //! templates; nothing of a package is trusted.
 //!
 //! `/{owner}` and what is below it are the owner's pages. All else is under `/-/`, which no owner can be called.

@@ -252,8 +252,9 @@ async fn fill(server: &TestServer, alice: &mut Browser<'_>) {
     let networks = (0..64).map(|number| format!("2001:db8:1111:2222:3333:4444:{number:x}::/112"));
     let networks = networks.collect::<Vec<_>>().join(" ");
     let page = alice.get("/-/settings/tokens").await.text();
+    // Every text field of the page is filled, also one that is added later.
     let inputs = page.split("<input type=\"text\" ").skip(1);
-    let texts = inputs.map(|input| input.split('"').nth(3).unwrap());
+    let texts = inputs.map(|input| between(input, "name=\"", "\""));
     for number in 0..30 {
         let label = format!("{}{number:02}", HOSTILE.repeat(12));
         let limits = patterns("alice/");

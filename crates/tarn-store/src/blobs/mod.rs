@@ -60,13 +60,13 @@ pub enum Storage {
     S3(Box<S3Settings>),
 }
 
-/// Why a setting names no store. It does not repeat what may be a secret.
+/// Why a setting does not name a store. It does not repeat what may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StorageError {
     /// It begins like none of them.
     #[error("this is not a store that Tarn knows")]
     Unknown,
-    /// It begins like the URL of an S3 store, and is none.
+    /// It begins like the URL of an S3 store, but is not a valid one.
     #[error(transparent)]
     S3(#[from] S3UrlError),
 }

@@ -98,8 +98,8 @@ impl Transaction {
         self.given(notes(&[(*act, done)])).await.map(drop)
     }
 
-    /// Writes down what this transaction does, and makes it last.
-    pub(super) async fn commit_noting(
+    /// Adds the audit entry and commits.
+    pub(super) async fn note_and_commit(
         mut self,
         act: &Act<'_>,
         done: Done<'_>,

@@ -230,7 +230,7 @@ impl Metadata {
             detail: Some(&format!("the oldest {gone} entries")),
             ..Done::default()
         };
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(gone)
     }
 }

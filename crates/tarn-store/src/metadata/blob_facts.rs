@@ -132,8 +132,8 @@ pub(super) fn known<'b>(blobs: impl Iterator<Item = &'b NewBlob>) -> Given {
     )
 }
 
-/// Puts the bytes of files, each with their size and when it is recorded, among those in use, in the transaction that records them. All are in a place that they may be put to
-/// ([`BlobFacts::may_be_put_to`]), and the same bytes are in the same one.
+/// Marks the blobs of new files as in use, in the transaction that records the files. Each comes with its size and time. All are in a
+/// place that they may be put to ([`BlobFacts::may_be_put_to`]), and the same bytes are in the same one.
 pub(super) fn kept(files: impl Iterator<Item = (NewBlob, i64, Timestamp)>) -> Given {
     let mut blobs: BTreeMap<Sha256Digest, (u32, i64, Timestamp)> = BTreeMap::new();
     for (blob, size, at) in files {

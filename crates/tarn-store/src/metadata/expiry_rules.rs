@@ -78,7 +78,7 @@ impl Metadata {
         let rule: ExpiryRule = transaction.one("rule", rule).await?;
         let terms = rule.terms();
         let done = Done::of(new.owner, "expiry.add", new.pattern).with(Some(&terms));
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(Some(rule))
     }
 
@@ -105,7 +105,7 @@ impl Metadata {
         };
         let terms = gone.terms();
         let done = Done::of(owner, "expiry.delete", pattern).with(Some(&terms));
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(true)
     }
 

@@ -99,7 +99,7 @@ impl Metadata {
         transaction.run_one("token of a forge", statement).await?;
         let detail = format!("{}, imported from a forge", new.scopes);
         let done = Done::of(new.owner, "token.add", new.label).with(Some(&detail));
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(true)
     }
 

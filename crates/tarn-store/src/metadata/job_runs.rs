@@ -39,9 +39,9 @@ impl Metadata {
     pub async fn job_runs(&self) -> Result<Vec<JobRun>, MetadataError> {
         let statement =
             sql!("SELECT job, began_at, took, done, problem FROM job_runs ORDER BY job");
-        type Columns = (String, Timestamp, u64, (Option<String>, Option<String>));
-        let runs: Vec<Columns> = self.engine.rows(statement).await?;
-        let run = |(job, began_at, took, (done, problem)): Columns| JobRun {
+        type Found = (String, Timestamp, u64, (Option<String>, Option<String>));
+        let runs: Vec<Found> = self.engine.rows(statement).await?;
+        let run = |(job, began_at, took, (done, problem)): Found| JobRun {
             job,
             began_at,
             took: Duration::from_micros(took),

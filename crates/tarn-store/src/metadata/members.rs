@@ -75,7 +75,7 @@ impl Metadata {
             None => "org.member.remove",
         };
         let done = Done::of(organisation, action, &name).with(role.map(Role::as_str));
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(true)
     }
 

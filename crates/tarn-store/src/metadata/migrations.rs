@@ -8,16 +8,21 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::MetadataError;
 
-/// A file: its name, its text for SQLite, and what PostgreSQL has behind the tables of that.
-struct File(&'static str, &'static str, &'static str);
+/// One migration.
+struct File {
+    name: &'static str,
+    sqlite: &'static str,
+    /// What only PostgreSQL needs: it runs after the shared statements of `sqlite`.
+    postgres: &'static str,
+}
 
 macro_rules! migrations {
     ($($file:literal $(and $own:literal)?,)+) => {
-        const FILES: &[File] = &[$(File(
-            $file,
-            include_str!(concat!("../../migrations/sqlite/", $file)),
-            concat!($(include_str!(concat!("../../migrations/", $own)))?),
-        ),)+];
+        const FILES: &[File] = &[$(File {
+            name: $file,
+            sqlite: include_str!(concat!("../../migrations/sqlite/", $file)),
+            postgres: concat!($(include_str!(concat!("../../migrations/", $own)))?),
+        },)+];
     };
 }
 
@@ -53,7 +58,8 @@ const TYPES: [(&str, &str); 5] = [
     (" WITHOUT ROWID", ""),
 ];
 
-/// The text of a file for PostgreSQL.
+/// The text of a file for PostgreSQL: its shared statements in PostgreSQL's types, then `own`. No literal in a file may contain `;` or
+/// `--`, and no name a type in capital letters.
 fn for_postgres(sqlite: &str, own: &str) -> String {
     let without_comment = |line| str::split(line, "--").next().unwrap_or_default();
     let code: Vec<&str> = sqlite.lines().map(without_comment).collect();
@@ -88,17 +94,14 @@ pub(super) fn refuse_newer(
 
 /// The migrations of SQLite.
 pub(super) fn of_sqlite() -> Result<Vec<Migration>, refinery_core::Error> {
-    let migrations = FILES.iter();
-    let migrations = migrations.map(|File(name, sqlite, _)| migration(name, sqlite));
-    migrations.collect()
+    let of = |file: &File| migration(file.name, file.sqlite);
+    FILES.iter().map(of).collect()
 }
 
 /// The migrations of PostgreSQL.
 pub(super) fn of_postgres() -> Result<Vec<Migration>, refinery_core::Error> {
-    let migrations = FILES.iter();
-    let migrations =
-        migrations.map(|File(name, sqlite, own)| migration(name, &for_postgres(sqlite, own)));
-    migrations.collect()
+    let of = |file: &File| migration(file.name, &for_postgres(file.sqlite, file.postgres));
+    FILES.iter().map(of).collect()
 }
 
 /// A migration as refinery takes it: `0001_registry.sql` is `V1__registry`.
@@ -150,12 +153,13 @@ mod tests {
 
     #[test]
     fn every_file_is_a_migration() {
-        let known = FILES.iter();
-        let known = known.map(|File(name, _, _)| (*name).to_owned());
+        let known = FILES.iter().map(|file| file.name.to_owned());
         assert_eq!(files("sqlite"), known.collect());
-        let own = FILES.iter().filter(|File(_, _, own)| !own.is_empty());
-        let own = own.map(|File(name, _, _)| (*name).to_owned());
-        assert_eq!(files("postgres"), own.collect());
+        let own = FILES.iter().filter(|file| !file.postgres.is_empty());
+        assert_eq!(
+            files("postgres"),
+            own.map(|file| file.name.to_owned()).collect()
+        );
         for (number, migration) in (1..).zip(of_sqlite().unwrap()) {
             assert_eq!(migration.version(), number);
         }

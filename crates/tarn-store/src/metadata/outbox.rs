@@ -138,7 +138,7 @@ async fn describe(
 }
 
 /// The file, its owner, who uploaded it, and the name of the sender.
-type FactColumns = (
+type FoundFile = (
     (Sha256Digest, u64, Timestamp),
     (String, OwnerKind),
     (Option<i64>, Option<String>),
@@ -147,7 +147,7 @@ type FactColumns = (
 
 fn facts(
     happened: &Happened<'_>,
-    ((sha256, size, created_at), (owner, kind), (uploader_id, uploader), sender): FactColumns,
+    ((sha256, size, created_at), (owner, kind), (uploader_id, uploader), sender): FoundFile,
 ) -> EventFacts {
     let Happened { package, .. } = happened;
     let account = |id: Option<i64>, name: Option<String>| {

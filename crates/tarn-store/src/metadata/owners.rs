@@ -157,7 +157,7 @@ impl Metadata {
             OwnerKind::Organisation => "org.versions",
         };
         let done = Done::of(owner, action, "").with(Some(&detail));
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(true)
     }
 }
@@ -191,7 +191,7 @@ pub(super) async fn change_visibility(
 
 impl Transaction {
     /// Whether an owner had that name.
-    pub(super) async fn was_called(&mut self, name: &OwnerName) -> Result<bool, MetadataError> {
+    pub(super) async fn is_former_name(&mut self, name: &OwnerName) -> Result<bool, MetadataError> {
         self.any(sql!(
             "SELECT owner_id FROM former_names WHERE name_lower = $1",
             name.lower()
@@ -278,7 +278,7 @@ pub(super) async fn insert_owner(
         .await?
         .ok_or(AddOwnerError::NameTaken)?;
     // Looked at afterwards: an owner that gives a name up holds it until it is a former one.
-    if transaction.was_called(name).await? {
+    if transaction.is_former_name(name).await? {
         return Err(AddOwnerError::NameTaken);
     }
     Ok(id)

@@ -124,7 +124,7 @@ impl Postgres {
         }
     }
 
-    /// A transaction that may write, and what it answers: see [`Engine::write_asking`]. It begins by then, or not.
+    /// A transaction that may write, and what it answers: see [`Engine::write_asking`]. It fails with `Busy` if it has not begun by `until`.
     pub(super) async fn write(
         &self,
         questions: &[Given],

@@ -150,7 +150,7 @@ impl Metadata {
     /// What an owner has, and the limits that are theirs alone.
     pub async fn usage(&self, owner: OwnerId) -> Result<(Usage, OwnQuota), MetadataError> {
         let holding: Option<Holding> = self.engine.look_up(sql!(usage_of_one!(), owner)).await?;
-        Ok(holding.map_or_else(Default::default, |holding| (holding.usage, holding.own)))
+        Ok(holding.map_or_else(Default::default, |Holding { usage, own }| (usage, own)))
     }
 
     /// What an owner has, counted file by file: what [`Metadata::usage`] should say.
@@ -214,7 +214,7 @@ impl Metadata {
             None => "quota.delete",
         };
         let done = Done::of(owner, action, "").with(detail.as_deref());
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(true)
     }
 }
@@ -229,10 +229,10 @@ impl FromRow for Holding {
     const COLUMNS: usize = Usage::COLUMNS + OwnQuota::COLUMNS;
 
     fn take(left: &mut Columns) -> Result<Self, MetadataError> {
-        let (Joined(usage), Joined(own)) = FromRow::take(left)?;
+        let (usage, own): (Joined<Usage>, Joined<OwnQuota>) = FromRow::take(left)?;
         Ok(Self {
-            usage: Option::unwrap_or_default(usage),
-            own: Option::unwrap_or_default(own),
+            usage: usage.0.unwrap_or_default(),
+            own: own.0.unwrap_or_default(),
         })
     }
 }

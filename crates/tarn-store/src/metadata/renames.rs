@@ -140,7 +140,7 @@ impl Metadata {
                 owner
             ))
             .await?;
-        if transaction.was_called(name).await? {
+        if transaction.is_former_name(name).await? {
             return Err(RenameError::NameTaken);
         }
         let old = before.name.to_ascii_lowercase();
@@ -174,7 +174,7 @@ impl Metadata {
             OwnerKind::Organisation => "org.rename",
         };
         let done = Done::of(owner, action, &before.name).with(Some(&detail));
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(true)
     }
 
@@ -195,7 +195,7 @@ impl Metadata {
             return Ok(false);
         };
         let done = Done::of(owner, "name.release", &name);
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(true)
     }
 }

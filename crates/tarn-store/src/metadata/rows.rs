@@ -2,7 +2,7 @@
 //!
 //! What a row is read into takes its columns one after the other: a value takes one, a type of the tables as many as it has, a tuple those of
 //! its parts. A type of the tables says once, in [`row!`], which column each of its fields is: its list of columns and the reading
-//! of a row come of that. What the value of a column can be taken as, and what is wrong with it otherwise, says [`Column`].
+//! of a row come of that. [`Column`] says how a value is read and which values are refused.
 
 use std::vec;
 
@@ -63,7 +63,8 @@ impl<T: Column> FromRow for T {
             .map_or(Err(Unfit::Type), T::of)
             .map_err(|unfit| match unfit {
                 Unfit::Type => {
-                    let problem = format!("number {}, of another type or not there", left.taken);
+                    let wanted = std::any::type_name::<T>();
+                    let problem = format!("number {} is not a {wanted}", left.taken);
                     corrupt("column", &problem)
                 }
                 Unfit::Value(error) => error,
@@ -100,8 +101,9 @@ impl<T: FromRow> FromRow for Joined<T> {
         match left.values.as_slice().first() {
             Some(value) if value.is_null() => {
                 left.taken += T::COLUMNS;
-                left.values.nth(T::COLUMNS - 1);
-                Ok(Self(None))
+                let last = left.values.nth(T::COLUMNS - 1);
+                last.map(|_| Self(None))
+                    .ok_or_else(|| corrupt("row", "too few columns"))
             }
             _ => T::take(left).map(Some).map(Self),
         }
@@ -113,8 +115,8 @@ pub(super) fn read_all<T: FromRow>(rows: Vec<Row>) -> Result<Vec<T>, MetadataErr
     rows.into_iter().map(Row::read).collect()
 }
 
-/// Makes a type of rows, whose fields take their columns in their order. Where beside each field stands the column that it is, as
-/// `table.column`, `$columns!()` is the list of those, as a piece of a SELECT or a RETURNING.
+/// Makes a type of rows. Its fields are read in order. If each field names its column, as `table.column`, `$columns!()` is the list of
+/// columns for a SELECT or a RETURNING.
 macro_rules! row {
     (
         $(#[$meta:meta])*

@@ -103,7 +103,7 @@ impl Metadata {
             .ok_or(MetadataError::Missing("session"))?;
         let target = id.to_string();
         let done = Done::of(new.user, "session.add", &target).with(Some(new.agent));
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(id)
     }
 
@@ -169,7 +169,7 @@ impl Metadata {
         }
         let target = session.to_string();
         let done = Done::of(user, "session.end", &target);
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(true)
     }
 
@@ -194,7 +194,7 @@ impl Metadata {
         }
         let detail = format!("{ended} at once");
         let done = Done::of(user, "session.end", "").with(Some(&detail));
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(ended)
     }
 
@@ -231,7 +231,7 @@ impl Metadata {
         let Some(user) = user else { return Ok(false) };
         let target = session.to_string();
         let done = Done::of(user, "session.confirm", &target);
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(true)
     }
 

@@ -176,7 +176,7 @@ impl Metadata {
         let changed_at = change_time(&mut transaction, new.owner, act.at).await?;
         let row = insert_active(&mut transaction, new, act.at, changed_at).await?;
         let done = Done::of(new.owner, "key.add", new.name);
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(row)
     }
 
@@ -221,7 +221,7 @@ impl Metadata {
             KeyOrigin::Imported => "key.import",
         };
         let done = Done::of(new.owner, action, new.name);
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(row)
     }
 

@@ -216,7 +216,7 @@ impl Sqlite {
         on_thread(&self.runtime, ask).await?
     }
 
-    /// A transaction whose statements run on threads that may wait: see [`Engine::write`]. It begins by then, or not.
+    /// A transaction whose statements run on threads that may wait: see [`Engine::write`]. It fails with `Busy` if it has not begun by `until`.
     pub(super) async fn write(&self, until: Instant) -> Result<Transaction, MetadataError> {
         let turn = self.writers.take_until(until).await?;
         let writing = Arc::clone(&self.writing);
@@ -225,7 +225,7 @@ impl Sqlite {
         Ok(Transaction::new(open, Some(self.runtime.clone())))
     }
 
-    /// A transaction whose statements run on the thread that calls: see [`Engine::write_here`]. It begins by then, or not.
+    /// A transaction whose statements run on the thread that calls: see [`Engine::write_here`]. It fails with `Busy` if it has not begun by `until`.
     pub(super) async fn write_here(&self, until: Instant) -> Result<Transaction, MetadataError> {
         let turn = self.writers.take_until(until).await?;
         let open = Open::begin(Arc::clone(&self.writing), turn, until)?;

@@ -87,7 +87,7 @@ impl Metadata {
         transaction
             .run_one("check of the sealing key", statement)
             .await?;
-        transaction.commit_noting(act, done).await
+        transaction.note_and_commit(act, done).await
     }
 }
 

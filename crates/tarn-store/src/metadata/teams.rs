@@ -209,7 +209,7 @@ impl Metadata {
             .ok_or(TeamError::NameTaken)?;
         let detail = written(role, limits);
         let done = Done::of(organisation, "team.add", name.as_str()).with(Some(&detail));
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(team)
     }
 
@@ -241,7 +241,7 @@ impl Metadata {
         transaction.run_one("team", statement).await?;
         let detail = written(team.role, limits);
         let done = Done::of(team.organisation, "team.change", &team.name).with(Some(&detail));
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(true)
     }
 
@@ -262,7 +262,7 @@ impl Metadata {
             .await?;
         an_admin_remains(&mut transaction, team.organisation, admins).await?;
         let done = Done::of(team.organisation, "team.delete", &team.name);
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(())
     }
 }

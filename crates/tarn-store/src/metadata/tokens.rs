@@ -78,22 +78,6 @@ impl<'a> NewToken<'a> {
             at_most: u64::MAX,
         }
     }
-
-    /// What limits it, as the audit log has it behind the scopes.
-    const fn limited(&self) -> [(&'static str, &'a str); 2] {
-        // Taken apart without `..`: a new field that limits it has to be there, too.
-        let Self {
-            owner: _,
-            label: _,
-            hash: _,
-            scopes: _,
-            limits,
-            networks,
-            expires_at: _,
-            at_most: _,
-        } = *self;
-        [(" on ", limits), (" from ", networks)]
-    }
 }
 
 /// Why a token was not kept.
@@ -169,14 +153,14 @@ impl Metadata {
         let made = (act.by.account_id(), act.at, None);
         let token = insert_token(&mut transaction, new, made).await?;
         let mut detail = new.scopes.to_owned();
-        for (what, list) in new.limited() {
+        for (what, list) in [(" on ", new.limits), (" from ", new.networks)] {
             if !list.is_empty() {
                 detail.push_str(what);
                 detail.push_str(list);
             }
         }
         let done = Done::of(new.owner, "token.add", new.label).with(Some(&detail));
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(token)
     }
 
@@ -259,7 +243,7 @@ impl Metadata {
             return Ok(false);
         }
         let done = Done::of(owner, "token.revoke", label);
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(true)
     }
 
@@ -295,7 +279,7 @@ impl Metadata {
     }
 }
 
-/// Makes the row of a token that was made by whom and when, and last used when.
+/// Inserts the row of a token. The tuple says who made it, when, and when it was last used.
 ///
 /// # Errors
 ///

@@ -141,7 +141,7 @@ impl Metadata {
             (visibility, false) => visibility.to_string(),
         };
         let done = Done::of(id, "user.add", new.name.as_str()).with(Some(&detail));
-        transaction.commit_noting(act, done).await?;
+        transaction.note_and_commit(act, done).await?;
         Ok(User {
             id,
             name: new.name.as_str().to_owned(),

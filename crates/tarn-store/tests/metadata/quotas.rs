@@ -120,10 +120,18 @@ async fn a_full_quota_does_not_part_those_who_share_a_transaction() {
     let names: Vec<String> = (0..16).map(|number| format!("package{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (recorded, transactions) = world.record_together(&names).await;
-    let over = |result: &Result<_, _>| matches!(result, Err(RecordError::OverQuota(_)));
+    let full = OverQuota::Packages { limit: 6, used: 6 };
+    let over = |result: &Result<_, _>| matches!(result, Err(RecordError::OverQuota(found)) if *found == full);
     assert_eq!(recorded.iter().filter(|result| over(result)).count(), 10);
     assert_eq!(world.used().await.packages, 6);
     assert_eq!(transactions, 2);
+    // What was refused left no generation behind.
+    let first = names
+        .iter()
+        .zip(&recorded)
+        .find(|(_, result)| result.is_ok());
+    assert!(world.remove(first.unwrap().0, "x86_64", START).await);
+    assert_eq!(world.record("last", "x86_64").await.unwrap().generation, 8);
 }
 
 #[tokio::test]

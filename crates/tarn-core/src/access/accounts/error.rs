@@ -133,7 +133,7 @@ pub enum AccountError {
     Metadata(#[from] MetadataError),
 }
 
-/// Says whether a token may be called so.
+/// Refuses a label of a token that is empty, too long or not printable.
 pub(crate) fn check_label(label: &str) -> Result<(), AccountError> {
     if label.is_empty() || label.len() > MAX_LABEL || !label.chars().all(is_printable) {
         return Err(AccountError::BadLabel);

@@ -151,7 +151,7 @@ fn refuse_wider(
         scopes: new_scopes,
         limits: new_limits,
         networks: new_networks,
-        lifetime: _, // `expires_at` comes of it.
+        lifetime: _, // `expires_at` is computed from it.
     } = request;
     let outlives = match (*ends_at, expires_at) {
         (None, _) => false,

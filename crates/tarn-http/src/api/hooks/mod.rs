@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) use self::routes::{organisation, own};
 use super::{
     administer::Administered,
-    forges::not_here,
+    forges::refuse_if,
     moment::Moment,
     paging::{ListUrl, Number, Pages},
     paths::{DeliveryPath, HookPath},
@@ -177,15 +177,15 @@ fn only_what_there_is(
     authorization_header: Option<&str>,
     is_system_webhook: Option<bool>,
 ) -> Result<(), ApiError> {
-    not_here(
+    refuse_if(
         !matches!(branch_filter, None | Some("" | "*")),
         "a webhook receives the events of every branch; leave `branch_filter` out, and look at `package.alpine.branch` of a message",
     )?;
-    not_here(
+    refuse_if(
         authorization_header.is_some_and(|header| !header.is_empty()),
         "no header of that kind is sent here; leave `authorization_header` out, and check the signature of a message",
     )?;
-    not_here(
+    refuse_if(
         is_system_webhook == Some(true),
         "a webhook belongs to one owner; leave `is_system_webhook` out, or write false",
     )

@@ -68,7 +68,7 @@ impl Made {
         let login = of.owner.name.clone();
         let limits = words(form.text("limits"));
         let first = limits.first().map_or("", String::as_str);
-        let origin = &&of.frame.origin;
+        let origin = &of.frame.origin;
         Self {
             label,
             host: host(origin),

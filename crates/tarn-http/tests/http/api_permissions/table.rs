@@ -153,7 +153,7 @@ pub(super) struct Row {
     pub(super) body: Value,
     pub(super) expected: Vec<u16>,
     /// What each of the callers is answered; none: what is expected.
-    pub(super) answers: Vec<Option<u16>>,
+    pub(super) answers: [Option<u16>; CALLERS.len()],
 }
 
 impl Row {
@@ -163,10 +163,14 @@ impl Row {
         let (whom, method, path, expected) = (word(), word(), word(), word());
         let body = line.find('{').map(|at| &line[at..]);
         let (_, answers) = ANSWERS.iter().find(|(of, _)| *of == whom).unwrap();
-        let answer = |sign: char| {
-            sign.to_digit(10)
-                .map(|digit| 400 + u16::try_from(digit).unwrap())
+        let answer = |sign: char| match sign {
+            '+' => None,
+            '1' => Some(401),
+            '3' => Some(403),
+            '4' => Some(404),
+            other => panic!("{other:?} is not an answer"),
         };
+        let answers: Vec<_> = answers.chars().map(answer).collect();
         Self {
             method,
             path,
@@ -175,7 +179,7 @@ impl Row {
                 .split(',')
                 .map(|status| status.parse().unwrap())
                 .collect(),
-            answers: answers.chars().map(answer).collect(),
+            answers: answers.try_into().unwrap(),
         }
     }
 }

@@ -119,11 +119,11 @@ impl Metadata {
                 read_scope.repositories.as_deref()
             ))
             .await?;
-        type Columns = (
+        type Found = (
             (Branch, RepositoryName, i64, Timestamp),
             Joined<ArchitectureState>,
         );
-        let rows: Vec<Columns> = self
+        let rows: Vec<Found> = self
             .engine
             .list(sql!(
                 concat!(

@@ -118,8 +118,8 @@ impl Metadata {
         read_scope: &ReadScope,
         keeps: impl Fn(InScope<'_>) -> bool + Send,
     ) -> Result<ReadScope, MetadataError> {
-        type Columns = (i64, String, Joined<(i64, Branch, RepositoryName)>);
-        let rows: Vec<Columns> = self
+        type Found = (i64, String, Joined<(i64, Branch, RepositoryName)>);
+        let rows: Vec<Found> = self
             .engine
             .list(sql_in_scope!(
                 concat!(

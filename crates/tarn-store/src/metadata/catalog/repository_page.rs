@@ -88,11 +88,11 @@ impl Metadata {
         branch: &Branch,
         name: &RepositoryName,
     ) -> Result<Option<RepositoryState>, MetadataError> {
-        type Columns = (
+        type Found = (
             (RepositoryId, i64, Timestamp),
             Joined<(ArchitectureState, PackageFormat, i64)>,
         );
-        let rows: Vec<Columns> = self
+        let rows: Vec<Found> = self
             .engine
             .list(sql!(
                 concat!(
