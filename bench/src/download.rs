@@ -202,7 +202,7 @@ impl Bench {
         Ok(rows(&name, target, &tarn, &nginx))
     }
 
-    /// Has wrk ask for one URL for a while. The CPU time of the server is told by `clock`.
+    /// Has wrk ask for one URL for a while. `clock` reads the CPU time of the server.
     fn load(
         &self,
         clock: impl Fn() -> Result<Duration>,

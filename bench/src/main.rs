@@ -150,7 +150,8 @@ fn arguments(given: impl Iterator<Item = String>) -> Result<Arguments> {
             name => {
                 let known = BENCHMARKS.iter().find(|(known, _)| *known == name);
                 let names = || BENCHMARKS.map(|(name, _)| name).join(", ");
-                let unknown = || format!("{name} is not a benchmark; the benchmarks are {}", names());
+                let unknown =
+                    || format!("{name} is not a benchmark; the benchmarks are {}", names());
                 arguments.chosen.push(*known.ok_or_else(unknown)?);
             }
         }

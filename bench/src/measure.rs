@@ -39,7 +39,7 @@ fn from_time_value(time: TimeVal) -> Result<Duration> {
     Ok(Duration::new(u64::try_from(time.tv_sec())?, micros * 1000))
 }
 
-/// Runs `work`; gives what it made and by how many seconds `clock` went on meanwhile.
+/// Runs `work`. Returns what it made, and how far `clock` advanced, in seconds.
 pub(crate) fn seconds_by<T>(
     clock: impl Fn() -> Result<Duration>,
     work: impl FnOnce() -> Result<T>,

@@ -151,10 +151,10 @@ fn deliver(mut to: TcpStream, receiver: &Receiver<(Instant, Vec<u8>)>) {
 
 /// Puts another header in the place of `Connection: keep-alive`; how often.
 fn hide_keep_alive(bytes: &mut [u8]) -> usize {
-    let windows = bytes.windows(KEEP_ALIVE.len()).zip(0..);
+    let windows = bytes.windows(KEEP_ALIVE.len()).enumerate();
     let places: Vec<usize> = windows
-        .filter(|(window, _)| window.eq_ignore_ascii_case(KEEP_ALIVE))
-        .map(|(_, place)| place)
+        .filter(|(_, window)| window.eq_ignore_ascii_case(KEEP_ALIVE))
+        .map(|(place, _)| place)
         .collect();
     for place in &places {
         if let Some(header) = bytes.get_mut(*place..place + NOTHING.len()) {

@@ -243,7 +243,7 @@ impl Bench {
             Ok(read)
         };
         let (read, wall) = wall_seconds(|| in_threads(packages.chunks(each), publish))?;
-        for ((entry, _), index) in packages.iter().zip(read.concat()) {
+        for ((entry, _), index) in packages.iter().zip(read.into_iter().flatten()) {
             let file = entry.file_name();
             if !names(&index)?.contains(&file) {
                 return Err(format!("{file} was published and is not in the index").into());

@@ -253,7 +253,7 @@ impl Run<'_> {
         Ok(ended)
     }
 
-    /// Gives also what the report calls it.
+    /// Also returns its name for the report.
     async fn token(&self, token: &PlannedToken) -> Result<(String, Ended), ImportError> {
         let Some((id, name)) = self.known.users.get(&token.user) else {
             let ended = Ended::left_out("its user is not imported");

@@ -353,11 +353,11 @@ impl Plan {
             file.place.replace('|', "/"),
             file.name
         );
-        match planned(file, counts_downloads) {
-            _ if !has_owner => {
-                let why = "its owner is not imported";
-                self.report.left_out(Kind::Package, what, why);
-            }
+        let planned = match has_owner {
+            true => planned(file, counts_downloads),
+            false => Err("its owner is not imported".to_owned()),
+        };
+        match planned {
             Ok(planned) => self.files.push(planned),
             Err(why) => self.report.left_out(Kind::Package, what, why),
         }

@@ -75,7 +75,7 @@ pub struct Report {
 pub(crate) const DELETED: &str =
     "an earlier import brought it, and it was deleted here since; `--again` brings it back";
 
-/// How one thing ended.
+/// The outcome of importing one thing.
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// It came.
@@ -107,7 +107,7 @@ impl Ended {
 }
 
 impl Report {
-    /// One ended so.
+    /// Counts one thing by its outcome, and notes what has to be said about it.
     pub(crate) fn ended(&mut self, kind: Kind, what: impl Into<String>, ended: Ended) {
         match ended {
             Ended::Imported => self.imported(kind),

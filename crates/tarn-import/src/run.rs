@@ -58,7 +58,7 @@ impl Run<'_> {
         Ok(!self.again && imports.knows(thing).await?)
     }
 
-    /// What becomes of a thing: it is there, it was deleted, or `make` is asked for it. What is here in the end is remembered.
+    /// Leaves a thing that is here, skips one that was deleted here, and calls `make` for any other. What exists afterwards is remembered.
     pub(crate) async fn settle(
         &self,
         thing: Imported,

@@ -1,8 +1,8 @@
 //! Command lines, as tests write them.
 
-/// The words of a command: one by one, or as a line in which one space is between each two.
+/// The words of a command line: a list, or one text in which every space separates two words.
 pub trait Line {
-    /// The words. Two spaces have an empty one between them.
+    /// The words. Two spaces in a row have an empty word between them.
     fn words(&self) -> Vec<&str>;
 }
 

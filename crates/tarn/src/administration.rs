@@ -59,7 +59,7 @@ pub(crate) fn parsed<T: FromStr<Err: Hint + 'static>>(text: &str) -> Result<T, F
         .map_err(|error| Failure::hinted(&error).into_usage())
 }
 
-/// Whether something is so now for the first time.
+/// "now" if something changed, else "as before".
 pub(crate) fn when(changed: bool) -> &'static str {
     if changed { "now" } else { "as before" }
 }

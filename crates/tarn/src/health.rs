@@ -60,6 +60,7 @@ fn of_settings(flags: &RegistryFlags) -> Result<Url, Failure> {
     let configuration = Configuration::of_command(flags, Environment::of_process())?;
     let scheme = configuration.scheme();
     let address = from_here(configuration.listen);
+    // Without the scope of an IPv6 address, which a URL can't hold.
     let address = SocketAddr::new(address.ip(), address.port());
     Url::parse(&format!("{scheme}://{address}")).map_err(|error| Failure::from_error(&error))
 }

@@ -81,7 +81,7 @@ enum Command {
     Token(Group<token::Action>),
     /// List, export, rotate and import the keys that sign the indexes
     Key(Group<key::Action>),
-    /// Add, list, change and test webhooks, which send a signed message when something happens to a package
+    /// Add, list, change and test webhooks, which send a signed message when a package is published or deleted
     Webhook(Group<webhook::Action>),
     /// List, delete and restore packages
     Package(Group<package::Action>),

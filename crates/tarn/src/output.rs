@@ -19,7 +19,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// The same of one line, whose end is added.
+/// Prints one line; the newline is added.
 pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
     print(&format!("{line}\n"))
 }

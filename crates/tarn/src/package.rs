@@ -215,8 +215,12 @@ async fn list_deleted(
             .filter(|shown| matches(pattern, &shown.file))
             .collect();
         listing.page(&shown, |file| {
-            let dates = (file.deleted_at.clone(), file.kept_until.clone());
-            [file.size.to_string(), dates.0, dates.1, file.file.clone()]
+            [
+                file.size.to_string(),
+                file.deleted_at.clone(),
+                file.kept_until.clone(),
+                file.file.clone(),
+            ]
         })?;
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Which {
 /// `tarn webhook …`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Action {
-    /// Send messages about packages to a URL; prints the signing secret, if it was made here
+    /// Send messages about published and deleted packages to a URL; prints the signing secret, if it was made here
     Add {
         /// A user or an organisation
         owner: OwnerName,
@@ -250,8 +250,8 @@ pub(crate) async fn run(action: Action, registry: &Administration) -> Result<(),
         } => deliveries(&which, state, limit, json, registry).await,
         Action::Redeliver { owner, delivery } => {
             let owner = registry.accounts().find_owner(&owner).await?;
-            let again = registry.webhooks();
-            let again = again.redeliver(&owner, (None, delivery), &BY).await;
+            let webhooks = registry.webhooks();
+            let again = webhooks.redeliver(&owner, (None, delivery), &BY).await;
             sent(again.map_err(failed)?.number())
         }
         Action::Test { which } => {

@@ -99,7 +99,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Finds or makes a team that is not built in. Without an origin it stays away.
+    /// Finds or makes a team that is not built in. Without an origin the team is not imported.
     async fn named_team(
         &self,
         (organisation, name): (&OwnerName, &TeamName),

@@ -184,12 +184,14 @@ fn suggestion(name: &str) -> String {
             .filter(|setting| setting.in_file())
             .map(|setting| setting.name)
     };
-    // Long names are far from everything.
-    let near = names()
-        .filter(|_| name.len() <= 64)
-        .map(|known| (levenshtein(&plain(known), &plain(name)), known))
-        .min()
-        .filter(|(distance, _)| *distance <= 2);
+    let distances = names().map(|known| (levenshtein(&plain(known), &plain(name)), known));
+    // A long name is close to none, and to find that out costs time.
+    let nearest = if name.len() <= 64 {
+        distances.min()
+    } else {
+        None
+    };
+    let near = nearest.filter(|(distance, _)| *distance <= 2);
     match near {
         Some((_, known)) => format!("did you mean `{known}`?"),
         None => format!(

@@ -88,10 +88,10 @@ impl Folder {
         self.tarn_with(line, &[], "")
     }
 
-    /// What a command that succeeds says in JSON.
+    /// What a command that succeeds and says nothing else says in JSON.
     pub(crate) fn json(&self, line: &(impl Line + ?Sized)) -> Value {
         let said = self.tarn(line);
-        assert_eq!(said.exit, 0, "{}", said.stderr);
+        assert_eq!((said.exit, said.stderr.as_str()), (0, ""));
         serde_json::from_str(&said.stdout).unwrap()
     }
 
@@ -233,7 +233,7 @@ impl Said {
         self
     }
 
-    /// That the command says that on standard error.
+    /// Standard error must contain `text`.
     #[track_caller]
     pub(crate) fn tells(&self, text: &str) {
         assert!(self.stderr.contains(text), "{text}: {}", self.all());

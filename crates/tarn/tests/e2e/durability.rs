@@ -26,9 +26,9 @@ fn what_was_answered_was_on_the_disk_before() {
     // What is opened and made at the first upload is there from now on.
     server.publish("v1/main", &Package::new("first", "1.0-r0"));
     let first = server.stored_files();
-    // The jobs of the start write into the same log.
+    // The jobs of the start write into the same log, in the order of `Job::ALL`: once the last is noted, none writes any more.
     let database = Connection::open(server.data_folder().join("tarn.db")).unwrap();
-    let last_job = Job::ALL[Job::ALL.len() - 1].as_str();
+    let last_job = Job::ALL.last().unwrap().as_str();
     let runs = "SELECT COUNT(*) FROM job_runs WHERE job = $1";
     server.wait_until(|| database.query_row(runs, [last_job], |row| row.get(0)) == Ok(1));
 

@@ -63,7 +63,8 @@ fn an_upload_under_way_at_sigterm_is_finished() {
 fn sigterm_and_sigint_end_an_idle_server_with_0() {
     found!(curl_or_leave_out());
     for signal in [Signal::TERM, Signal::INT] {
-        let server = Server::start();
+        // A connection that is left unused is not closed for its own sake meanwhile.
+        let server = Server::start_with("--request-timeout 5m");
         let address = server.address();
         let _kept_open = TcpStream::connect(address).unwrap();
         server.signal(signal);

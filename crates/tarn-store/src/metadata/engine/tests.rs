@@ -315,6 +315,8 @@ pub(in crate::metadata) async fn reads_back(engine: &Engine) {
     let (one, Joined(joined)): (i64, Joined<(i64, i64)>) =
         engine.look_up(numbers()).await.unwrap().unwrap();
     assert_eq!((one, joined), (1, None));
+    let few = engine.look_up::<(i64, Joined<(i64, i64, i64)>)>(numbers());
+    assert!(few.await.is_err());
     // NULL, another type, a column too few and one too many.
     assert!(engine.look_up::<(i64, i64, i64)>(numbers()).await.is_err());
     let text = engine.look_up::<(String, Option<i64>, i64)>(numbers());

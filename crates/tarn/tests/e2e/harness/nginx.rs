@@ -93,10 +93,9 @@ fn documented(place: &Place, servers: &[&Server]) -> String {
     let location = documented
         .replace("http://127.0.0.1:8080/", "http://servers/")
         .replace("/packages/", &format!("{path}/"));
-    let addresses = servers.iter().map(|server| {
-        let address = server.base.strip_prefix("http://").unwrap();
-        format!("server {address}; ")
-    });
+    let addresses = servers
+        .iter()
+        .map(|server| format!("server {}; ", server.address()));
     let servers: String = addresses.collect();
     format!("upstream servers {{ {servers}}}\nserver {{\n    listen {address};\n{location}\n}}\n")
 }

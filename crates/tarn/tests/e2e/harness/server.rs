@@ -32,7 +32,7 @@ pub(crate) static TARN: LazyLock<OsString> = LazyLock::new(|| {
     env::var_os("TARN_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_tarn").into())
 });
 
-/// How long a server may take to start, to stop, or to do what nobody waits for.
+/// How long a server may take to start, to stop, or to finish work in the background.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A running server with a data folder of its own.
@@ -229,7 +229,7 @@ impl Server {
         self.log.lock().unwrap().clone()
     }
 
-    /// Waits until that is so.
+    /// Waits until `holds` is true; fails with the log.
     #[track_caller]
     pub(crate) fn wait_until(&self, holds: impl FnMut() -> bool) {
         assert!(becomes_true(PATIENCE, holds), "{}", self.log());
