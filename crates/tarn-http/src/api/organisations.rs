@@ -10,7 +10,7 @@ use super::{
     extract::{Body, Path, Query},
     moment::Moment,
     paging::{ListQuery, Pages},
-    paths::{OrganisationPath, UserPath},
+    paths::{Named as _, OrganisationPath, UserPath},
     user::Person,
     users::RemovalQuery,
     words::{Permission, Visibility},

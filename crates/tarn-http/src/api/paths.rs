@@ -9,13 +9,21 @@ use crate::{code::Code, error::ApiError};
 use tarn_base::names::OwnerName;
 use tarn_store::metadata::OwnerKind;
 
-/// A segment that names an owner.
-pub(crate) trait OfOwner: DeserializeOwned + Send {
-    /// Which kind of owner it has to be; none: any.
-    const KIND: Option<OwnerKind>;
-
+/// A segment with a name of the kind that owners have.
+pub(crate) trait Named: DeserializeOwned + Send {
     /// The segment, as it came.
     fn name(&self) -> &str;
+
+    /// The name. A name that breaks the grammar is `missing`: no owner has it.
+    fn parse(&self, missing: impl FnOnce() -> ApiError) -> Result<OwnerName, ApiError> {
+        OwnerName::parse(self.name()).map_err(|_| missing())
+    }
+}
+
+/// A segment that names an owner.
+pub(crate) trait OfOwner: Named {
+    /// Which kind of owner it has to be; none: any.
+    const KIND: Option<OwnerKind>;
 }
 
 macro_rules! of_owner {
@@ -34,22 +42,14 @@ macro_rules! of_owner {
             $field: String,
         }
 
-        impl $path {
-            /// The name. A name that breaks the grammar is `missing`: no owner has it.
-            pub(crate) fn parse(
-                &self,
-                missing: impl FnOnce() -> ApiError,
-            ) -> Result<OwnerName, ApiError> {
-                OwnerName::parse(&self.$field).map_err(|_| missing())
+        impl Named for $path {
+            fn name(&self) -> &str {
+                &self.$field
             }
         }
 
         $(impl OfOwner for $path {
             const KIND: Option<OwnerKind> = $kind;
-
-            fn name(&self) -> &str {
-                &self.$field
-            }
         })?
     };
 }

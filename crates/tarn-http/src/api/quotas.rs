@@ -11,7 +11,7 @@ use super::{
     forges::refuse_if,
     moment::Moment,
     paging::{ListQuery, Pages},
-    paths::{OwnerPath, RulePath, not_listed},
+    paths::{Named as _, OwnerPath, RulePath, not_listed},
     words::VersionWord,
 };
 use crate::{code::Code, error::ApiError};

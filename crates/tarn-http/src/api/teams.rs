@@ -17,7 +17,7 @@ use super::{
     extract::{Body, Path},
     forges::refuse_if,
     paging::{ListQuery, Pages},
-    paths::{OrganisationPath, TeamPath, UserPath},
+    paths::{Named as _, OrganisationPath, TeamPath, UserPath},
     user::Person,
     words::Permission,
 };

@@ -11,7 +11,7 @@ use super::{
     forges::refuse_if,
     moment::Moment,
     paging::{ListQuery, Pages},
-    paths::{FormerNamePath, OwnerPath, UserPath},
+    paths::{FormerNamePath, Named as _, OwnerPath, UserPath},
     user::User,
 };
 use crate::{code::Code, error::ApiError};

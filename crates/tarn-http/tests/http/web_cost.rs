@@ -7,7 +7,7 @@ use tarn_base::secret::Secret;
 use tarn_store::metadata::Visibility;
 
 use crate::{
-    browser::Browser,
+    browser::{Browser, between},
     client::{Answer, delete, get},
     pages::{is_page, page},
     server::{ALICE, BY, TestServer, name, password},
