@@ -120,6 +120,18 @@ async fn every_operation_is_described_to_the_end() {
                 .any(|bound| !schema[bound].is_null());
                 assert!(bounded, "{of}: {parameter}");
             }
+            let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let body = match body["$ref"].as_str() {
+                Some(target) => document.pointer(target.strip_prefix('#').unwrap()).unwrap(),
+                None => body,
+            };
+            for (field, schema) in body["properties"].as_object().into_iter().flatten() {
+                let is_text = schema["type"] == "string" || schema["type"][0] == "string";
+                let bounded = ["maxLength", "enum", "format"]
+                    .iter()
+                    .any(|bound| !schema[bound].is_null());
+                assert!(!is_text || bounded, "{of}: {field}: {schema}");
+            }
             for (status, response) in operation["responses"].as_object().unwrap() {
                 let content = &response["content"];
                 match status.as_str() {

@@ -64,7 +64,7 @@ pub enum BlobError {
     /// The store in the network has the packages of another registry.
     #[error(
         "{place} has the packages of another registry, or of this one with another database: check `--storage` and \
-         `--database`, or give each registry a prefix of its own, as in s3://bucket/prefix"
+         `--database`, or give each registry a prefix of its own"
     )]
     Foreign {
         /// The bucket and the prefix.

@@ -19,7 +19,7 @@ use apk::{
 
 use super::{
     Act, Metadata, MetadataError, NewBlob, NewPackageFile, OwnerId, PackageFileId, PackageFormat,
-    Page, Quota, RecordError, RepositoryId, StoredFacts, StoredSigners, Window,
+    Page, Quota, RecordError, RepositoryId, StoredFacts, StoredSigners, WebhookEvent, Window,
     admission::Publish,
     batches::{Batch, STEP},
     change_times::after_the_wait,
@@ -267,6 +267,7 @@ impl Metadata {
         };
         let origin = Origin {
             action: "package.restore",
+            event: WebhookEvent::Published,
             uploader: kept.uploader,
         };
         // Its date is that of now: with the old one, the rule of expiry that deleted it would do so again.

@@ -14,7 +14,7 @@ use apk::{
 
 use super::{
     Act, Metadata, MetadataError, NewBlob, OverQuota, OwnerId, PackageFormat, Quota, RepositoryId,
-    StoredFacts, StoredSigners,
+    StoredFacts, StoredSigners, WebhookEvent,
     change_times::next_change,
     engine::{Transaction, sql},
 };
@@ -245,6 +245,8 @@ pub(super) fn target(
 pub(super) struct Origin {
     /// What the audit log calls it.
     pub(super) action: &'static str,
+    /// What webhooks are told of it.
+    pub(super) event: WebhookEvent,
     /// Who uploaded it, if that is known.
     pub(super) uploader: Option<OwnerId>,
 }
@@ -254,6 +256,7 @@ impl Origin {
     pub(super) fn upload(act: &Act<'_>) -> Self {
         Self {
             action: "package.publish",
+            event: WebhookEvent::Published,
             uploader: act.by.account_id(),
         }
     }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use super::{
     MetadataError, OwnerId, PackageFileId, PackageFormat, RecordError, Recorded, RepositoryId,
-    WebhookEvent,
     admission::{Admission, Admitted, Publish, Repository, questions},
     audit::{Done, notes},
     blob_facts, catalog,
@@ -19,9 +18,6 @@ use super::{
     rows::read_all,
 };
 use tarn_base::clock::Timestamp;
-
-/// What webhooks are sent about a package that goes in.
-const EVENT: WebhookEvent = WebhookEvent::Published;
 
 /// What became of packages that were to be recorded.
 pub(super) struct Outcome {
@@ -115,8 +111,9 @@ impl<'p> Judged<'p> {
     /// Whether a webhook wants to know of one that goes in.
     fn is_wanted(&self) -> bool {
         let listeners = &self.admission.listeners;
-        let mut owners = self.files().map(|file| file.publish.new.owner);
-        owners.any(|owner| listeners.want(owner, EVENT))
+        self.files()
+            .map(|file| file.publish)
+            .any(|publish| listeners.want(publish.new.owner, publish.origin.event))
     }
 
     /// Makes the repositories that are not there, and gives the statements that write all else but what webhooks are sent.
@@ -375,7 +372,7 @@ impl Admitted<'_> {
 
     fn happened(&self, file: PackageFileId) -> Happened<'_> {
         Happened {
-            event: EVENT,
+            event: self.publish.origin.event,
             file,
             package: self.publish.new.address(),
             sender: self.publish.act.by.account_id(),

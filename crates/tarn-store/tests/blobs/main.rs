@@ -421,6 +421,30 @@ async fn an_upload_can_be_put_again_after_its_place_was_given_up() {
 }
 
 #[tokio::test]
+async fn a_store_that_others_reach_belongs_to_one_registry() {
+    // Each is made twice: one that is empty, and one that has blobs before it belongs to anybody.
+    for (empty, filled) in Tested::all().await.into_iter().zip(Tested::all().await) {
+        let is_remote = empty.storage.is_remote();
+        let store = empty.blobs.store();
+        for _ in 0..2 {
+            store.claim("first").await.unwrap();
+        }
+        filled.put(b"bytes", 0, Expected::New).await.unwrap();
+        for claimed in [store.claim("second"), filled.blobs.store().claim("first")] {
+            // One on this machine has a lock instead.
+            if !is_remote {
+                claimed.await.unwrap();
+                continue;
+            }
+            let refused = claimed.await.unwrap_err();
+            assert!(matches!(refused, BlobError::Foreign { .. }), "{refused}");
+            let (text, place) = (refused.to_string(), "/some/prefix has the packages");
+            assert!(text.contains(place), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_dropped_leaves_nothing() {
     for tested in Tested::all().await {
         let mut incoming = tested.blobs.begin().await.unwrap();

@@ -282,38 +282,6 @@ async fn a_bucket_that_is_gone_is_an_error_and_not_an_absent_blob() {
 }
 
 #[tokio::test]
-async fn a_prefix_belongs_to_one_registry() {
-    let Some(server) = S3Server::versitygw() else {
-        return;
-    };
-    let tested = Tested::s3(server).await;
-    let store = tested.blobs.store();
-    for _ in 0..2 {
-        store.claim("first").await.unwrap();
-    }
-    let refused = store.claim("second").await.unwrap_err();
-    assert!(matches!(refused, BlobError::Foreign { .. }), "{refused}");
-    // Packages whose registry is not known are not taken over.
-    let other = Tested::s3(server).await;
-    other.put(b"bytes", 0, Expected::New).await.unwrap();
-    let refused = other.blobs.store().claim("first").await.unwrap_err();
-    assert!(
-        refused
-            .to_string()
-            .contains("/some/prefix has the packages"),
-        "{refused}"
-    );
-    // A store on this machine has a lock instead.
-    Tested::local()
-        .await
-        .blobs
-        .store()
-        .claim("any")
-        .await
-        .unwrap();
-}
-
-#[tokio::test]
 async fn a_redirect_leads_to_the_bytes_without_credentials() {
     let Some(server) = S3Server::versitygw() else {
         return;

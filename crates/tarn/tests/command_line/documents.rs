@@ -352,9 +352,23 @@ fn a_test_runs_the_blocks_that_it_takes_from_the_document() {
 }
 
 #[test]
-fn the_document_about_webhooks_names_every_event() {
+fn what_is_written_about_webhooks_names_every_event() {
     let text = fs::read_to_string(root().join("docs/webhooks.md")).unwrap();
     for word in WebhookEvent::WORDS {
         assert!(text.contains(&format!("`{word}`")), "{word}");
+    }
+    // What says in one sentence when messages are sent.
+    for file in [
+        "README.md",
+        "crates/tarn-http/templates/owner/webhooks.html",
+        "crates/tarn/src/main.rs",
+        "crates/tarn/src/webhook.rs",
+        "docs/webhooks.md",
+    ] {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        let says = |line: &str| {
+            line.contains("message") && WebhookEvent::WORDS.iter().all(|word| line.contains(word))
+        };
+        assert!(text.lines().any(says), "{file}");
     }
 }

@@ -166,7 +166,7 @@ impl Access {
                 Some(token) => self.by_text_of_token(token, peer).await,
                 None => {
                     if let Some(token) = tokens::foreign_in_basic(user, password)
-                        && let Some(caller) = self.by_foreign_token(token, peer).await?
+                        && let Some(caller) = Box::pin(self.by_foreign_token(token, peer)).await?
                     {
                         return Ok(caller);
                     }
@@ -187,8 +187,8 @@ impl Access {
             None if token.starts_with(tokens::PREFIX) => {
                 Err(CredentialsError::MistypedToken.into())
             }
-            None => self
-                .by_foreign_token(token, peer)
+            // In a box of its own, as a password is.
+            None => Box::pin(self.by_foreign_token(token, peer))
                 .await?
                 .ok_or(AuthError::WrongCredentials),
         }
