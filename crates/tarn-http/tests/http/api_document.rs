@@ -127,7 +127,7 @@ async fn every_operation_is_described_to_the_end() {
             };
             for (field, schema) in body["properties"].as_object().into_iter().flatten() {
                 let is_text = schema["type"] == "string" || schema["type"][0] == "string";
-                let bounded = ["maxLength", "enum", "format"]
+                let bounded = ["maxLength", "enum", "format", "pattern"]
                     .iter()
                     .any(|bound| !schema[bound].is_null());
                 assert!(!is_text || bounded, "{of}: {field}: {schema}");
