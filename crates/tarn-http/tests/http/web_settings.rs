@@ -217,7 +217,7 @@ async fn a_token_is_made_used_and_revoked() {
         (
             vec![("label", "x"), ("scope", "read:package"), ("days", "soon")],
             422,
-            "no number",
+            "not a number",
         ),
         (
             vec![
