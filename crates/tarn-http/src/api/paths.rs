@@ -67,7 +67,7 @@ of_owner! {
     OrganisationPath, org, "The name of an organisation, in any letters' case.", "acme", Some(OwnerKind::Organisation)
 }
 of_owner! {
-    /// A former name, which nothing is authorised by.
+    /// A former name. No caller is authorised by it.
     FormerNamePath, name, "A name that an owner had, in any letters' case.", "alice"
 }
 

@@ -245,7 +245,7 @@ pub(super) fn target(
 pub(super) struct Origin {
     /// What the audit log calls it.
     pub(super) action: &'static str,
-    /// What webhooks are told of it.
+    /// The event that webhooks receive for it.
     pub(super) event: WebhookEvent,
     /// Who uploaded it, if that is known.
     pub(super) uploader: Option<OwnerId>,

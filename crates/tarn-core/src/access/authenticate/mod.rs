@@ -187,7 +187,7 @@ impl Access {
             None if token.starts_with(tokens::PREFIX) => {
                 Err(CredentialsError::MistypedToken.into())
             }
-            // In a box of its own, as a password is.
+            // In a box of its own: it is large, and few tokens are of a forge.
             None => Box::pin(self.by_foreign_token(token, peer))
                 .await?
                 .ok_or(AuthError::WrongCredentials),
