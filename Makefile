@@ -6,7 +6,7 @@ API_EXAMPLES := 10
 
 # What the tests need is found here; nothing of it lies in a target folder. `make run` is not told: the server would take the
 # variable for a mistyped setting.
-cargo-test bench bench-test: export TARN_TEST_CACHE := $(CACHE)
+cargo-test bench: export TARN_TEST_CACHE := $(CACHE)
 export PATH := $(CACHE)/bin:$(PATH):$(HOME)/.cargo/bin
 export CARGO_TERM_COLOR ?= auto
 # pip warns root of nothing that is done here: all goes into folders of its own.
@@ -33,11 +33,9 @@ test: ## everything that CI does, in its order; installs what it needs
 	@$(MAKE) --no-print-directory format
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory cargo-test
-	@$(MAKE) --no-print-directory packaging-test
-	@$(MAKE) --no-print-directory api-test
+	@$(MAKE) --no-print-directory packaging-test api-test DEBUG_BINARY=$(DEBUG_BINARY)
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory deny
-	@$(MAKE) --no-print-directory bench-test
 
 install: ## install what the tests call: programs, Go and Node.js, an Alpine root, cargo-fuzz, cargo-deny, cargo-cyclonedx, cargo-deb, schemathesis, clients of the forges, nfpm, goreleaser, apko, melange, Renovate, actionlint, two S3 servers, an ACME server, a browser
 	scripts/install-system test
@@ -58,12 +56,17 @@ cargo-test: ## unit, integration and end-to-end tests; nothing may be left out
 	env -u TARN_WRITE_REFERENCE -u TARN_SCREENSHOTS -u TARN_TEST_BINARY -u TARN_RACE_ROUNDS -u INSTA_FORCE_PASS \
 		INSTA_UPDATE=no TARN_REQUIRE_TOOLS=1 cargo test --workspace --locked
 
-packaging-test: ## what is in packaging/, as far as one machine can try it
-	cargo build --locked --package tarn
-	TARN_REQUIRE_TOOLS=1 scripts/test-packaging target/debug/tarn $(CACHE)
+DEBUG_BINARY := $(or $(CARGO_TARGET_DIR),target)/debug/tarn
+# `make test` names the binary that the tests have built: this build has other features of the dependencies, and takes minutes.
+debug_binary = $(if $(filter file,$(origin DEBUG_BINARY)),cargo build --locked --package tarn)
 
-api-test: ## ask each operation of the JSON API API_EXAMPLES times whether it keeps to its OpenAPI document
-	scripts/test-api $(CACHE) $(API_EXAMPLES)
+packaging-test: ## what is in packaging/, as far as one machine can try it; DEBUG_BINARY=FILE: with that binary, which has to be there
+	$(debug_binary)
+	TARN_REQUIRE_TOOLS=1 scripts/test-packaging $(DEBUG_BINARY) $(CACHE)
+
+api-test: ## ask each operation of the JSON API API_EXAMPLES times whether it keeps to its OpenAPI document; DEBUG_BINARY=FILE as above
+	$(debug_binary)
+	scripts/test-api $(DEBUG_BINARY) $(CACHE) $(API_EXAMPLES)
 
 RELEASE_BINARY := target/release/tarn
 
@@ -91,23 +94,16 @@ deny: ## licences, bans and sources of the dependencies
 	cargo fetch --locked
 	cargo deny --offline check bans licenses sources
 
-BENCH_CARGO := cargo run --release --locked --manifest-path bench/Cargo.toml --target-dir target
-
-.PHONY: bench bench-quick bench-record bench-test
+.PHONY: bench bench-quick bench-record
 
 bench: ## ratios to nginx and `apk index`; BENCH=engine chooses (engine access database publish memory download upload install)
 	scripts/install-system bench
 	scripts/install-alpine-root $(CACHE)
 	cargo build --release --locked --package tarn
-	$(BENCH_CARGO) -- $(BENCH_FLAGS) $(BENCH)
+	cargo run --release --locked --package bench -- $(BENCH_FLAGS) $(BENCH)
 
 bench-quick: ## the same, fewer and smaller: does it run?
 	@$(MAKE) --no-print-directory bench BENCH_FLAGS=--quick
 
 bench-record: ## the same, and writes the results into docs/benchmarks.md
 	@$(MAKE) --no-print-directory bench BENCH_FLAGS='--write docs/benchmarks.md'
-
-bench-test: ## format, clippy and unit tests of the benchmarks themselves
-	cargo fmt --manifest-path bench/Cargo.toml --check
-	cargo clippy --manifest-path bench/Cargo.toml --target-dir target --all-targets --locked -- -D warnings
-	cargo test --manifest-path bench/Cargo.toml --target-dir target --locked
