@@ -13,7 +13,7 @@ export CARGO_TERM_COLOR ?= auto
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help run dist test install format lint cargo-test packaging-test api-test browser-test screenshots fuzz deny
+.PHONY: help run dist test install format lint build-tests cargo-test packaging-test api-test browser-test screenshots fuzz deny
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,11 +27,12 @@ dist: ## the binary of a release as target/dist/tarn, and beside it tarn.debug w
 	cargo build --profile dist --locked --package tarn $(if $(TARGET),--target $(TARGET))
 	scripts/split-debug-info target/$(if $(TARGET),$(TARGET)/)dist/tarn
 
-test: ## everything that CI does, in its order; installs what it needs
+test: ## everything that CI does; installs what it needs
 	@scripts/check-rust
-	@$(MAKE) --no-print-directory install
+	@scripts/install-system test
 	@$(MAKE) --no-print-directory format
-	@$(MAKE) --no-print-directory lint
+# Side by side: the last crates of a build leave processors idle. What is quick to fail has been done.
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line install build-tests
 	@$(MAKE) --no-print-directory cargo-test
 	@$(MAKE) --no-print-directory packaging-test api-test DEBUG_BINARY=$(DEBUG_BINARY)
 	@$(MAKE) --no-print-directory fuzz
@@ -51,6 +52,9 @@ format: ## is the code formatted?
 
 lint: ## clippy, warnings are errors
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+build-tests: lint ## what cargo-test runs, built and not run
+	cargo test --workspace --locked --no-run
 
 cargo-test: ## unit, integration and end-to-end tests; nothing may be left out
 	env -u TARN_WRITE_REFERENCE -u TARN_SCREENSHOTS -u TARN_TEST_BINARY -u TARN_RACE_ROUNDS -u INSTA_FORCE_PASS \
