@@ -31,8 +31,8 @@ test: ## everything that CI does; installs what it needs
 	@scripts/check-rust
 	@scripts/install-system test
 	@$(MAKE) --no-print-directory format
-# Side by side: the last crates of a build leave processors idle. What is quick to fail has been done.
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line install build-tests
+# Side by side, for the last crates of a build leave processors idle. Not by `--jobs`: cargo would share its few places.
+	@$(MAKE) --no-print-directory install & $(MAKE) --no-print-directory build-tests; built=$$?; wait $$! && exit $$built
 	@$(MAKE) --no-print-directory cargo-test
 	@$(MAKE) --no-print-directory packaging-test api-test DEBUG_BINARY=$(DEBUG_BINARY)
 	@$(MAKE) --no-print-directory fuzz
