@@ -31,7 +31,7 @@ test: ## everything that CI does; installs what it needs
 	@scripts/check-rust
 	@scripts/install-system test
 	@$(MAKE) --no-print-directory format
-# Side by side, for the last crates of a build leave processors idle. Not by `--jobs`: cargo would share its few places.
+# Side by side, for the last crates of a build leave processors idle. Not with `--jobs=2`: cargo would start no more than that.
 	@$(MAKE) --no-print-directory install & $(MAKE) --no-print-directory build-tests; built=$$?; wait $$! && exit $$built
 	@$(MAKE) --no-print-directory cargo-test
 	@$(MAKE) --no-print-directory packaging-test api-test DEBUG_BINARY=$(DEBUG_BINARY)
